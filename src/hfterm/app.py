@@ -1,0 +1,334 @@
+"""The application: modes, palette, themes, keys, and what every screen shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.theme import Theme
+from textual.worker import Worker, WorkerState
+
+from hfterm import paths
+from hfterm.engine.client import EngineClient, EngineStatus
+from hfterm.hub import starter
+from hfterm.screens.registry import SCREENS, ScreenEntry
+from hfterm.screens.start import StartOptions
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.settings import Settings, keymap_problems
+from hfterm.system.clipboard import osc52
+from hfterm.system.samples import Sampler, SystemSample
+from hfterm.system.terminal import ColorDecision, ColorDepth
+from hfterm.text import displayable, install_backstop
+from hfterm.themes import DARK, LIGHT, load_user_themes
+from hfterm.widgets.mode_bar import ModeWord
+
+SAMPLE_EVERY = 5.0
+"""Seconds between two looks at the machine; the status bar repaints only what changed."""
+
+
+class HftermApp(App[None]):
+    """The workbench."""
+
+    TITLE = "hfterm"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1,question_mark", "help", "Help", key_display="?", id="help",
+                tooltip="What this screen and the focused thing do, with every key"),
+        Binding("f2", "code", "Code", key_display="F2", id="code",
+                tooltip="The Python that reproduces what is shown"),
+        Binding("f9,y", "copy", "Copy", key_display="y", id="copy",
+                tooltip="Copy the row, the selection or the text to the clipboard (OSC 52)"),
+        Binding("ctrl+e", "export", "Export", key_display="^e", priority=True, id="export",
+                tooltip="Write the whole table to a CSV, JSON or JSONL file"),
+        Binding("f5,r", "restart", "Restart", show=False, id="restart",
+                tooltip="Start the engine again, or ask it again"),
+        Binding("f8,l", "logs", "Logs", show=False, id="logs",
+                tooltip="What libraries printed in the engine process"),
+        Binding("escape", "leave", "Leave or stop", show=False, id="leave",
+                tooltip="Stop long work; else leave the text field"),
+        Binding("ctrl+p", "command_palette", "Palette", key_display="^p", priority=True,
+                id="palette", tooltip="Every action by name"),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit",
+                tooltip="Quit; nothing is left running"),
+        *(
+            Binding(f"alt+{number},{number}", f"mode('{entry.mode}')", entry.title, show=False,
+                    id=f"mode.{entry.mode}", tooltip=f"The {entry.title} screen")
+            for number, entry in enumerate(SCREENS, 1)
+        ),
+    ]  # fmt: skip
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        start: StartOptions | None = None,
+        *,
+        color: ColorDecision | None = None,
+        problems: Sequence[str] = (),
+        mode: str = SCREENS[0].mode,
+    ) -> None:
+        install_backstop()
+        super().__init__()
+        self.settings = settings or Settings()
+        self._start = start or StartOptions()
+        self._color = color
+        self._problems = list(problems)
+        self._first_mode = mode
+        self._sampler: Sampler | None = None
+        self.engine = EngineClient(on_status=self._engine_status)
+        words = [(entry.mode, entry.title) for entry in SCREENS]
+        for entry in SCREENS:
+            self.add_mode(entry.mode, partial(self._make_screen, entry, words))
+
+    def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
+        return entry.make(self.engine, words, self._start)
+
+    # -- starting --------------------------------------------------------------------------
+
+    async def on_mount(self) -> None:
+        """Themes and keys, the first screen, and then, after its first frame, the engine."""
+        self._set_theme()
+        self._set_keys()
+        await self.switch_mode(self._first_mode)
+        self.call_after_refresh(self._first_frame)
+
+    def _first_frame(self) -> None:
+        self._start_engine()
+        for screen in self._workbench_screens():
+            screen.first_frame_painted()
+        for problem in self._problems:
+            self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
+                        markup=False)  # fmt: skip
+        self.set_timer(0.5, self._sample)
+        self.set_interval(SAMPLE_EVERY, self._sample)
+
+    @work(group="engine", exit_on_error=False)
+    async def _start_engine(self) -> None:
+        await self.engine.start()
+
+    def _set_theme(self) -> None:
+        for theme in (DARK, LIGHT):
+            self.register_theme(theme)
+        themes, problems = load_user_themes(paths.themes_dir())
+        self._problems += problems
+        for theme in themes:
+            self.register_theme(theme)
+        self.theme = self._wanted_theme(themes)
+
+    def _wanted_theme(self, themes: Iterable[Theme]) -> str:
+        name = self.settings.theme
+        if name not in self.available_themes:
+            known = ", ".join(sorted({theme.name for theme in themes} | {DARK.name, LIGHT.name}))
+            self._problems.append(f"theme = {name!r} is not a theme here; try {known}.")
+            name = DARK.name
+        shallow = self._color is not None and self._color.depth <= ColorDepth.COLORS_16
+        if shallow and name in (DARK.name, LIGHT.name):
+            return "ansi-dark" if name == DARK.name else "ansi-light"
+        return name
+
+    def _set_keys(self) -> None:
+        known = {binding.id for binding in self.every_binding() if binding.id}
+        self._problems += keymap_problems(self.settings.keymap, known)
+        self.set_keymap({k: v for k, v in self.settings.keymap.items() if k in known})
+
+    @classmethod
+    def every_binding(cls) -> list[Binding]:
+        """All bindings there are, of the application, its screens and their widgets."""
+        from hfterm.screens.bindings import all_bindings
+
+        return all_bindings(cls)
+
+    def _workbench_screens(self) -> list[WorkbenchScreen]:
+        return [screen for screen in self.screen_stack if isinstance(screen, WorkbenchScreen)]
+
+    @property
+    def workbench(self) -> WorkbenchScreen | None:
+        """The workbench screen in sight, also under a modal."""
+        screens = self._workbench_screens()
+        return screens[-1] if screens else None
+
+    # -- engine and machine -------------------------------------------------------------------
+
+    def _engine_status(self, status: EngineStatus) -> None:
+        for screen in self._workbench_screens():
+            screen.engine_changed(status)
+
+    @work(thread=True, group="sample", exclusive=True, exit_on_error=False)
+    def _sample(self) -> None:
+        if self._sampler is None:
+            self._sampler = Sampler()
+        self.call_from_thread(self._show_sample, self._sampler.sample())
+
+    def _show_sample(self, sample: SystemSample) -> None:
+        for screen in self._workbench_screens():
+            screen.machine_changed(sample)
+
+    async def action_quit(self) -> None:
+        """End the engine, then the application."""
+        await self.engine.close()
+        self.exit()
+
+    async def on_unmount(self) -> None:
+        """However the application ends, no process stays behind."""
+        await self.engine.close()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A worker that failed unexpectedly is said, never silent, and never ends the app."""
+        if event.state is WorkerState.ERROR and event.worker.error is not None:
+            error = event.worker.error
+            self.log.error(error)
+            self.notify(
+                displayable(f"{type(error).__name__}: {error}"),
+                title="A fault in hfterm",
+                severity="error",
+                timeout=12,
+                markup=False,
+            )
+
+    # -- actions -------------------------------------------------------------------------------
+
+    def action_mode(self, mode: str) -> None:
+        """Switch to a screen."""
+        if self.current_mode != mode:
+            self.switch_mode(mode)
+
+    def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
+        """A screen's name was clicked."""
+        self.action_mode(event.mode)
+
+    def action_help(self) -> None:
+        """Help for what is in sight."""
+        from hfterm.screens.bindings import help_text
+        from hfterm.widgets.modals import HelpModal
+
+        self.push_screen(HelpModal(help_text(self.screen)))
+
+    def action_code(self) -> None:
+        """Show the script."""
+        from hfterm.widgets.modals import CodeModal
+
+        code = self.workbench.code() if self.workbench else ""
+        if not code:
+            self.notify("Nothing is shown yet that code could reproduce.", severity="warning")
+            return
+        self.push_screen(CodeModal(code))
+
+    def action_copy(self) -> None:
+        """Copy what is focused."""
+        from hfterm.widgets.copying import copyable_text
+
+        text = copyable_text(self.focused) or (self.workbench.copy_text() if self.workbench else "")
+        if not text:
+            self.notify("There is nothing to copy here.", severity="warning")
+            return
+        self.copy_to_clipboard(text)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy through the terminal: wrapped for tmux and screen, and never too long for it."""
+        result = osc52(text, os.environ)
+        if result.truncated:
+            self.notify(
+                f"{len(text):,} characters are more than terminals take. Export with Ctrl+E.",
+                severity="warning",
+            )
+            return
+        self._clipboard = text
+        if self._driver is not None:
+            self._driver.write(result.sequence)
+        self.notify(f"Copied {len(text):,} characters.")
+
+    def action_export(self) -> None:
+        """Write the table in sight to a file."""
+        table = self.workbench.exported() if self.workbench else None
+        if table is None:
+            self.notify("There is no table here to export.", severity="warning")
+            return
+        from hfterm.widgets.exporting import ExportModal
+
+        self.push_screen(ExportModal(*table))
+
+    @work(group="engine", exit_on_error=False)
+    async def action_restart(self) -> None:
+        """Start a dead engine again; a living one is asked again."""
+        from hfterm.screens.tokenize.screen import TokenizeScreen
+
+        if self.engine.status.phase in ("dead", "off"):
+            await self.engine.start()
+        if isinstance(self.workbench, TokenizeScreen):
+            self.workbench.action_again()
+
+    @work(thread=True, group="logs", exclusive=True, exit_on_error=False)
+    def action_logs(self) -> None:
+        """Show the engine's log."""
+        from hfterm.widgets.modals import LogsModal
+
+        lines = tail(self.engine.log_file, self.settings.logs_lines)
+        self.call_from_thread(self.push_screen, LogsModal(self.engine.log_file, lines))
+
+    def action_leave(self) -> None:
+        """Stop long work; else go from a text field to what it fills."""
+        if self.workbench is not None and self.workbench.stop_work():
+            return
+        self.screen.focus_next()
+
+    @work(group="starter", exclusive=True, exit_on_error=False)
+    async def install_starter(self) -> None:
+        """Bring what is missing of the starter kit, in the background."""
+        from hfterm.engine.requests import InstallStarter
+        from hfterm.errors import HftermError
+
+        self.notify("Bringing the starter kit in the background.")
+        try:
+            await self.engine.call(InstallStarter(names=[]))
+        except HftermError as error:
+            self.notify(str(error), title="Starter kit", severity="error", timeout=12, markup=False)
+            return
+        self.notify("The starter kit is complete.")
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: the screen's own actions, then the application's."""
+        bench = self.workbench
+        if bench is not None:
+            for command in bench.COMMANDS_HERE:
+                run = partial(self.call_later, bench.run_action, command.action)
+                yield SystemCommand(command.title, command.help, run)
+        for entry in SCREENS:
+            yield SystemCommand(
+                f"Go to {entry.title}",
+                f"The {entry.title} screen",
+                partial(self.action_mode, entry.mode),
+            )
+        if any(not status.installed for status in starter.starter_status()):
+            yield SystemCommand(
+                "Starter kit: bring the rest", "Tiny real models and data", self.install_starter
+            )
+        yield SystemCommand("Help", "What this screen does, with every key", self.action_help)
+        yield SystemCommand("Show code", "The Python that does the same", self.action_code)
+        yield SystemCommand("Copy", "The row, the selection or the text", self.action_copy)
+        yield SystemCommand("Export", "The table as CSV, JSON or JSONL", self.action_export)
+        yield SystemCommand("Logs", "What the engine printed", self.action_logs)
+        yield SystemCommand(
+            "Restart the engine", "When it ended, or to ask again", self.action_restart
+        )
+        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Save the screen as SVG", self.deliver_screenshot)
+        yield SystemCommand("Quit", "Nothing is left running", self.action_quit)
+
+
+def tail(file: Path, lines: int) -> list[str]:
+    """The last lines of a file; empty when it can't be read."""
+    try:
+        with file.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            log.seek(max(0, log.tell() - lines * 200))
+            return log.read().decode("utf-8", "replace").splitlines()[-lines:]
+    except OSError:
+        return []

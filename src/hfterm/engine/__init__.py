@@ -1,0 +1,1 @@
+"""Processes that hold tokenizers and models, and the protocol to talk to them."""

@@ -1,0 +1,215 @@
+"""Start an engine process, ask it things, and survive its death. Used by the app and the CLI."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import msgspec
+
+from hfterm import paths
+from hfterm.engine import protocol
+from hfterm.engine.protocol import LENGTH, Request
+from hfterm.errors import HftermError
+from hfterm.job import Progress
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """An engine as a screen shows it.
+
+    `phase` is ``off``, ``starting``, ``started``, ``warming``, ``warm`` or ``dead``;
+    `detail` says why it is dead.
+    """
+
+    phase: str = "off"
+    pid: int | None = None
+    detail: str = ""
+    restarts: int = 0
+
+
+@dataclass
+class _Pending:
+    future: asyncio.Future[msgspec.Raw]
+    on_progress: Callable[[Progress], None] | None
+
+
+class EngineClient:
+    """One engine process.
+
+    A dead process is started again by the next request. Cancelling the task that awaits a
+    request cancels the request.
+    """
+
+    def __init__(
+        self,
+        name: str = "tokenizers",
+        on_status: Callable[[EngineStatus], None] | None = None,
+        *,
+        warm: bool = True,
+    ) -> None:
+        self.name = name
+        self.status = EngineStatus()
+        self._on_status = on_status
+        self._warm = warm
+        self._ids = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reader_task: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def log_file(self) -> Path:
+        """Where the process's stdout and stderr go."""
+        return paths.logs_dir() / f"engine-{self.name}-{os.getpid()}.log"
+
+    async def start(self) -> None:
+        """Start the process unless it runs."""
+        async with self._starting:
+            if self._writer is not None:
+                return
+            restarts = self.status.restarts + (self.status.phase == "dead")
+            self._set(EngineStatus("starting", None, "", restarts))
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._process = self._spawn(theirs.fileno())
+            reader, self._writer = await asyncio.open_connection(sock=ours)
+            self._reader_task = asyncio.create_task(self._read(reader, self._process))
+            self._set(EngineStatus("starting", self._process.pid, "", restarts))
+
+    def _spawn(self, descriptor: int) -> subprocess.Popen[bytes]:
+        environ = {
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "TRANSFORMERS_VERBOSITY": "error",
+            "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+            "TOKENIZERS_PARALLELISM": "true",
+            **os.environ,
+            "HFTERM_ENGINE_WARM": "1" if self._warm else "0",
+        }
+        try:
+            self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            log = self.log_file.open("ab")
+        except OSError:  # a full or read-only disk must not keep the engine from starting
+            log = Path(os.devnull).open("ab")
+        with log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "hfterm.engine.worker", "--fd", str(descriptor)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(descriptor,),
+                env=environ,
+                # of its own session, so that ctrl+c in a terminal is the client's to handle
+                start_new_session=True,
+            )
+
+    async def call(
+        self, request: Request[R], on_progress: Callable[[Progress], None] | None = None
+    ) -> R:
+        """Ask, and wait for the answer.
+
+        Raises:
+            HftermError: what the engine says, or kind ``engine-died`` when it is gone.
+        """
+        await self.start()
+        id_ = next(self._ids)
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._pending[id_] = _Pending(future, on_progress)
+        self._send(protocol.Call(id_, type(request).__name__, protocol.pack(request)))
+        try:
+            raw = await future
+        except asyncio.CancelledError:
+            self._send(protocol.Cancel(id_))
+            raise
+        finally:
+            self._pending.pop(id_, None)
+        return cast("R", msgspec.msgpack.decode(raw, type=request.RESULT))
+
+    def _send(self, message: protocol.ToEngine) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(protocol.frame(message))
+
+    async def _read(self, reader: asyncio.StreamReader, process: subprocess.Popen[bytes]) -> None:
+        try:
+            while True:
+                (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                self._receive(protocol.decode_from_engine(await reader.readexactly(length)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await self._bury(process)
+
+    def _receive(self, message: protocol.FromEngine) -> None:
+        if isinstance(message, protocol.EngineState):
+            self._set(EngineStatus(message.phase, self.status.pid, "", self.status.restarts))
+            return
+        pending = self._pending.get(message.id)
+        if pending is None or pending.future.done():
+            return
+        if isinstance(message, protocol.ProgressEvent):
+            if pending.on_progress is not None:
+                pending.on_progress(message.progress)
+        elif isinstance(message, protocol.Done):
+            pending.future.set_result(message.result)
+        else:
+            pending.future.set_exception(HftermError(message.kind, message.message, message.remedy))
+
+    async def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        code = await asyncio.to_thread(process.wait)
+        why = _how_it_ended(code)
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        for pending in self._pending.values():
+            if not pending.future.done():
+                pending.future.set_exception(
+                    HftermError(
+                        "engine-died", f"The engine process ended ({why}).", "F5 starts it again."
+                    )
+                )
+        self._set(EngineStatus("dead", None, why, self.status.restarts))
+
+    def _set(self, status: EngineStatus) -> None:
+        self.status = status
+        if self._on_status is not None:
+            self._on_status(status)
+
+    async def restart(self) -> None:
+        """End the process, if it runs, and start another."""
+        self.kill()
+        if self._reader_task is not None:
+            await self._reader_task
+        await self.start()
+
+    def kill(self) -> None:
+        """End the process at once. It holds nothing that needs saving."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    async def close(self) -> None:
+        """End the process and wait for it."""
+        self._on_status = None
+        self.kill()
+        if self._reader_task is not None:
+            await self._reader_task
+        if self.log_file.exists() and self.log_file.stat().st_size == 0:
+            self.log_file.unlink()
+
+
+def _how_it_ended(code: int) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        extra = ", perhaps out of memory" if name == "SIGKILL" else ""
+        return f"{name}{extra}"
+    return f"exit code {code}"

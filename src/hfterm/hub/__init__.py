@@ -1,0 +1,1 @@
+"""What comes from elsewhere: the starter kit, the hub cache, data sets."""

@@ -1,0 +1,154 @@
+"""What a user means by a model name: a starter kit name, a path, or a hub id.
+
+Standard library only: the UI process resolves names too.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hfterm import paths
+from hfterm.errors import HftermError
+from hfterm.hub import starter
+
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tekken.json",
+    "added_tokens.json", "special_tokens_map.json",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ResolvedRef:
+    """A reference and where it is.
+
+    `kind` is ``starter``, ``path``, ``cache`` (a hub id that the cache holds) or ``hub`` (one
+    that must be downloaded: `folder` is None then).
+    """
+
+    ref: str
+    kind: Literal["starter", "path", "cache", "hub"]
+    folder: Path | None
+
+    @property
+    def tokenizer_json(self) -> Path | None:
+        """Its tokenizer.json, if there is one."""
+        if self.folder is None:
+            return None
+        file = self.folder / "tokenizer.json"
+        return file if file.exists() else None
+
+    @property
+    def has_tokenizer_files(self) -> bool:
+        """Whether the folder holds anything a tokenizer could be made of."""
+        if self.folder is None:
+            return False
+        return any((self.folder / name).exists() for name in TOKENIZER_FILES) or any(
+            self.folder.glob("*.model")
+        )
+
+
+def resolve(ref: str) -> ResolvedRef:
+    """Find out what `ref` names.
+
+    Raises:
+        HftermError: it names nothing that could be a model here or on the hub.
+    """
+    ref = ref.strip()
+    if not ref:
+        raise HftermError("empty", "No model is named.", "Type a starter name, a path or a hub id.")
+    if starter.is_starter(ref):
+        return _starter(ref)
+    path = Path(ref).expanduser()
+    if ref.startswith(("/", "./", "../", "~")) or path.exists():
+        return _path(ref, path)
+    if not HUB_ID.match(ref):
+        raise HftermError(
+            "not-found",
+            f"{ref!r} is neither a path on this machine nor a hub id (owner/name).",
+            "Check the spelling; paths start with /, ./ or ~.",
+        )
+    cached = cached_snapshot(ref)
+    if cached is not None:
+        return ResolvedRef(ref, "cache", cached)
+    return ResolvedRef(ref, "hub", None)
+
+
+def suggestion(ref: str) -> str:
+    """A sentence naming the starter a misspelt `ref` may mean; empty when none is near."""
+    near = difflib.get_close_matches(ref, [item.name for item in starter.STARTER], n=1, cutoff=0.6)
+    return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def _starter(ref: str) -> ResolvedRef:
+    found = starter.starter_path(ref)
+    if found is None:
+        raise HftermError(
+            "not-installed",
+            f"{ref!r} is in the starter kit but is not installed.",
+            f"Run: hfterm starter {ref}",
+        )
+    if not found.is_dir():
+        raise HftermError(
+            "not-a-model", f"{ref!r} is a data set, not a model.", "Name a model: minilm, smollm2."
+        )
+    return ResolvedRef(ref, "starter", found)
+
+
+def _path(ref: str, path: Path) -> ResolvedRef:
+    try:
+        exists, is_dir = path.exists(), path.is_dir()
+    except OSError as error:
+        raise HftermError(
+            "unreadable", f"{ref} can't be looked at: {error.strerror}.", "Check the path."
+        ) from error
+    if not exists:
+        raise HftermError(
+            "not-found", f"There is no file or folder {ref}.", "Check the spelling of the path."
+        )
+    folder = path if is_dir else path.parent
+    if not is_dir and path.name not in TOKENIZER_FILES:
+        raise HftermError(
+            "not-a-tokenizer",
+            f"{ref} is a file, but not one that a tokenizer is made of.",
+            "Name the folder, or its tokenizer.json.",
+        )
+    resolved = ResolvedRef(ref, "path", folder.resolve())
+    if not resolved.has_tokenizer_files:
+        raise HftermError(
+            "no-tokenizer",
+            f"The folder {ref} has no tokenizer (no tokenizer.json, vocab.txt, *.model …).",
+            "Choose a folder saved with tokenizer.save_pretrained().",
+        )
+    return resolved
+
+
+def _cache_folder(ref: str) -> Path:
+    return paths.hub_cache_dir() / f"models--{ref.replace('/', '--')}"
+
+
+def cached_snapshot(ref: str) -> Path | None:
+    """The snapshot folder of a hub id in the cache that holds a tokenizer, or None."""
+    folder = _cache_folder(ref)
+    main = folder / "refs" / "main"
+    try:
+        snapshot = folder / "snapshots" / main.read_text().strip()
+    except OSError:
+        return None
+    return snapshot if ResolvedRef(ref, "cache", snapshot).has_tokenizer_files else None
+
+
+def cached_models() -> list[str]:
+    """Hub ids in the cache that have a tokenizer, sorted."""
+    found: list[str] = []
+    for folder in sorted(paths.hub_cache_dir().glob("models--*")):
+        ref = folder.name.removeprefix("models--").replace("--", "/")
+        if cached_snapshot(ref) is not None:
+            found.append(ref)
+    return found

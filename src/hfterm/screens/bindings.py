@@ -1,0 +1,58 @@
+"""All keys there are: for remapping by id, and for the help."""
+
+from __future__ import annotations
+
+from textual.app import App
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from hfterm.screens.tokenize.pages import PAGES
+from hfterm.screens.tokenize.screen import TokenizeScreen
+from hfterm.widgets import modals
+from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.fields import Choice
+from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.token_strip import TokenStrip
+
+OWNERS: tuple[type[DOMNode], ...] = (
+    TokenizeScreen,
+    *PAGES,
+    DataGrid,
+    TokenStrip,
+    Choice,
+    StarterOffer,
+    modals.Modal,
+    modals.CodeModal,
+    modals.HelpModal,
+    modals.LogsModal,
+    modals.ModelPicker,
+)
+"""Everything of hfterm's own that has keys."""
+
+
+def all_bindings(app: type[App[None]]) -> list[Binding]:
+    """The bindings of the application and of `OWNERS`, each id once."""
+    found: dict[str, Binding] = {}
+    for owner in (app, *OWNERS):
+        for binding in owner.__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.id:
+                found.setdefault(binding.id, binding)
+    return list(found.values())
+
+
+def help_text(screen: Screen[object]) -> str:
+    """Markdown: the screen's help, that of what has the focus and holds it, and the active keys."""
+    parts: list[str] = []
+    chain = list(screen.focused.ancestors_with_self) if screen.focused else [screen]
+    for node in reversed(chain):
+        if isinstance(node, DOMNode) and node.HELP:
+            parts.append(node.HELP)
+    rows = ["## Keys here", "| key | what it does |", "|---|---|"]
+    for active in screen.active_bindings.values():
+        binding = active.binding
+        if binding.id and not binding.system:
+            key = screen.app.get_key_display(binding)
+            rows.append(f"| `{key}` | {active.tooltip or binding.description} |")
+    parts.append("\n".join(dict.fromkeys(rows)))
+    return "\n\n".join(parts)

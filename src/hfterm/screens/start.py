@@ -1,0 +1,22 @@
+"""What a screen is opened with: the command line's and the settings' wishes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """Attributes are empty when nobody asked for anything.
+
+    Attributes:
+        model: a model reference.
+        text: a text to begin with; None for the sample.
+        live_delay: seconds between a key and the request it causes.
+        max_editor_chars: longer texts open read-only.
+    """
+
+    model: str = ""
+    text: str | None = None
+    live_delay: float = 0.06
+    max_editor_chars: int = 200_000

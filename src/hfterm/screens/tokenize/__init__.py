@@ -1,0 +1,1 @@
+"""The Tokenize screen: one module a tab, and the screen that holds them."""

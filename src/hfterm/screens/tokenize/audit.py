@@ -1,0 +1,159 @@
+"""Audit: what a careful reader would check of an encoding; and the figures of a whole file."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input
+
+from hfterm.engine.requests import AuditText, CountFile
+from hfterm.screens.tokenize.page import Subject, TokenizePage
+from hfterm.text import displayable, token_label
+from hfterm.tokenization.code import audit_code
+from hfterm.tokenization.types import Audit, Statistics
+from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows, Tone
+from hfterm.widgets.fields import Field
+
+GLYPHS: dict[str, tuple[str, Tone]] = {
+    "ok": ("✓", "dim"),
+    "note": ("i", "accent"),
+    "warning": ("!", "warning"),
+}
+BAR = 30
+
+
+class AuditPage(TokenizePage):
+    """Findings about the text, and statistics of a file."""
+
+    TITLE: ClassVar[str] = "Audit"
+    USES_STRIP: ClassVar[bool] = True
+
+    HELP = """\
+## Audit
+Offsets against decoded text, unknown tokens, special tokens parsed out of the text, stored
+truncation, invisible characters. `Enter` on a finding jumps to its first token. Below, name a
+file or data set and press `Enter`: token statistics of all of it, in the background.
+"""
+
+    class TokenWanted(Message):
+        """A finding was chosen: its first token should be shown."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    _audit: Audit | None = None
+
+    def body(self) -> ComposeResult:
+        """Findings, and a line for the statistics of a file."""
+        yield DataGrid(id="audit-grid", empty="Type a text above to look into its encoding.")
+        with Horizontal(classes="options"):
+            yield Field("statistics of", placeholder="a file, reviews, sms-spam", id="audit-source")
+        yield DataGrid(id="audit-statistics", empty="Name a file above and press Enter.")
+
+    def refresh_page(self, subject: Subject) -> None:
+        """Audit the text; offer the file's name for statistics."""
+        source = self.query_one("#audit-source", Input)
+        if subject.path and not source.value:
+            source.value = subject.path
+        self.start(self._load(subject))
+
+    async def _load(self, subject: Subject) -> None:
+        audit = await self.ask(AuditText(ref=subject.ref, text=subject.text, path=subject.path))
+        if audit is not None:
+            self._audit = audit
+            self.query_one("#audit-grid", DataGrid).set_source(_findings(audit))
+
+    @on(Input.Submitted, "#audit-source")
+    def _count(self, event: Input.Submitted) -> None:
+        if self.subject is not None and event.value.strip():
+            self.start(self._statistics(self.subject.ref, event.value.strip()))
+
+    async def _statistics(self, ref: str, source: str) -> None:
+        statistics = await self.ask(CountFile(ref=ref, source=source))
+        if statistics is not None:
+            self.query_one("#audit-statistics", DataGrid).set_source(_figures(statistics))
+
+    @on(DataGrid.RowChosen, "#audit-grid")
+    def _chosen(self, event: DataGrid.RowChosen) -> None:
+        rows = self._audit.findings[event.row].rows if self._audit else ()
+        if rows:
+            self.post_message(self.TokenWanted(rows[0]))
+
+    @on(DataGrid.RowHighlighted)
+    def _highlighted(self, event: DataGrid.RowHighlighted) -> None:
+        event.stop()
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """Statistics when they are there, else the findings."""
+        for name in ("audit-statistics", "audit-grid"):
+            grid = self.query_one(f"#{name}", DataGrid)
+            if len(grid.source):
+                return name, grid.source
+        return None
+
+    def code(self) -> str:
+        """The same checks."""
+        if self.subject is None:
+            return ""
+        return audit_code(self.subject.source, self.subject.script_text)
+
+
+def _findings(audit: Audit) -> Rows:
+    columns = (
+        GridColumn(""),
+        GridColumn("what", most=34),
+        GridColumn("count", right=True),
+        GridColumn("detail", most=400, stretch=True),
+    )
+    cells: list[list[Cell]] = []
+    for finding in audit.findings:
+        glyph, tone = GLYPHS[finding.severity]
+        cells.append(
+            [
+                Cell(glyph, tone),
+                Cell(displayable(finding.title), tone if finding.severity == "warning" else ""),
+                Cell(
+                    f"{finding.count:,}" if finding.count else "–", "" if finding.count else "dim"
+                ),
+                Cell(displayable(finding.detail), "dim"),
+            ]
+        )
+    values = [(f.severity, f.title, f.count, f.detail) for f in audit.findings]
+    return Rows(columns, cells, values)
+
+
+def _figures(statistics: Statistics) -> Rows:
+    s = statistics
+    per = s.characters / s.tokens if s.tokens else 0.0
+    rows: list[tuple[str, str]] = [
+        ("texts", f"{s.texts:,}"),
+        ("characters", f"{s.characters:,}"),
+        ("UTF-8 bytes", f"{s.utf8_bytes:,}"),
+        ("tokens", f"{s.tokens:,}"),
+        ("characters per token", f"{per:.2f}"),
+        ("unknown tokens", f"{s.unknown:,}"),
+        ("distinct tokens", f"{s.distinct:,} of {s.vocab_size:,}"),
+        *((f"tokens per text, {name}", f"{value:,.1f}") for name, value in s.lengths.items()),
+    ]
+    if s.limit is not None and s.over_limit is not None:
+        share = s.over_limit / s.texts if s.texts else 0.0
+        rows.append((f"longer than {s.limit:,} tokens", f"{s.over_limit:,} texts ({share:.1%})"))
+    highest = max((count for _, count in s.histogram), default=1) or 1
+    rows += [
+        (
+            f"up to {bound:,} tokens",
+            f"{'█' * max(1 if count else 0, round(BAR * count / highest))} {count:,}",
+        )
+        for bound, count in s.histogram
+    ]
+    rows.append(("most frequent", "  ".join(f"{token_label(t)} {n:,}" for t, n in s.top)))
+    rows.append(("counted in", f"{s.seconds:.1f} s"))
+    cells = [[Cell(name, "dim"), Cell(displayable(value))] for name, value in rows]
+    return Rows(
+        (GridColumn("figure", most=34), GridColumn("value", most=400, stretch=True)), cells, rows
+    )

@@ -1,0 +1,66 @@
+"""What every tab of the Tokenize screen is given, and what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from hfterm.tokenization.types import Encoding, TokenizerInfo
+from hfterm.widgets.tab_page import TabPage
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the screen is about right now.
+
+    Attributes:
+        ref: the tokenizer, as the user named it.
+        info: what it is; None until it is known.
+        text: the text, whole.
+        pair: the second sequence; None when there is none.
+        path: the file the text came from; None for a typed text.
+        encoding: the tokens; None until they are there.
+    """
+
+    ref: str
+    info: TokenizerInfo | None = None
+    text: str = ""
+    pair: str | None = None
+    path: str | None = None
+    add_special_tokens: bool = True
+    encoding: Encoding | None = None
+
+    @property
+    def source(self) -> str:
+        """What a script gives to ``from_pretrained``: the folder, else the hub id."""
+        if self.info is None:
+            return self.ref
+        in_cache = "/snapshots/" in self.info.path
+        return self.ref if in_cache else self.info.path
+
+    @property
+    def script_text(self) -> str | Path:
+        """The text, or the file it came from, for a script."""
+        return Path(self.path) if self.path else self.text
+
+
+class TokenizePage(TabPage):
+    """A tab. `TITLE` names it; `USES_TEXT` says whether the text panel belongs to it."""
+
+    TITLE: ClassVar[str] = ""
+    USES_TEXT: ClassVar[bool] = True
+    USES_STRIP: ClassVar[bool] = False
+
+    subject: Subject | None = None
+
+    def show(self, subject: Subject) -> None:
+        """The page is in sight, or its subject changed while it was."""
+        self.subject = subject
+        self.refresh_page(subject)
+
+    def refresh_page(self, subject: Subject) -> None:
+        """Bring the page up to date with `subject`."""
+
+    def select_token(self, index: int) -> None:
+        """A token was selected elsewhere."""

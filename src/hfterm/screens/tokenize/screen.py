@@ -1,0 +1,513 @@
+"""The Tokenize screen: a text, its tokens, and nine ways to look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.timer import Timer
+from textual.widgets import Input, Tab, Tabs, TextArea
+
+from hfterm.engine.client import EngineClient, EngineStatus
+from hfterm.engine.requests import EncodeFile, EncodeText, ListModels, OpenTokenizer, PeekTokenizer
+from hfterm.errors import HftermError
+from hfterm.hub import starter
+from hfterm.screens.start import StartOptions
+from hfterm.screens.tokenize.audit import AuditPage
+from hfterm.screens.tokenize.page import Subject, TokenizePage
+from hfterm.screens.tokenize.pages import PAGES
+from hfterm.screens.tokenize.train import TrainPage
+from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
+from hfterm.text import elide_middle, foreign
+from hfterm.tokenization.types import Encoding
+from hfterm.widgets.data_grid import DataGrid, GridSource
+from hfterm.widgets.job_line import JobLine
+from hfterm.widgets.modals import ModelPicker, Prompt
+from hfterm.widgets.mode_bar import ModeBar
+from hfterm.widgets.notice import Notice
+from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.text_editor import TextEditor, keeps_exactly
+from hfterm.widgets.token_source import TokenSource
+from hfterm.widgets.token_strip import TokenStrip
+
+SAMPLE = "¡Los Transformadores de Hugging Face son geniales! 👩🏽‍💻 Tokenization is fun."
+"""The tutorial's sentence, an emoji of several code points, and English."""
+
+PREVIEW = 20_000
+"""Characters of a long text that are drawn in the (then read-only) text panel."""
+
+
+class TokenizeScreen(WorkbenchScreen):
+    """Text above, tokens below."""
+
+    MODE: ClassVar[str] = "tokenize"
+    CSS_PATH = "screen.tcss"
+
+    HELP = """\
+# Tokenize
+Type a text: its tokens follow as you type, exactly as `AutoTokenizer` makes them; nothing is ever
+cut or padded. The cursor in the text selects the token, a token selects its span.
+`Tab` moves between the panels, `F3` `F4` (or `[` `]`) between the tabs.
+"""
+
+    # The function keys have priority because a text area uses F6 and F7 itself; the letters have
+    # not, so that they can be typed.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f6", "pick_model", "Model", key_display="F6", priority=True, id="tokenize.model",
+                tooltip="Open another tokenizer: starter, cache, path or hub id"),
+        Binding("m", "pick_model", "Model", show=False, id="tokenize.model-letter",
+                tooltip="Open another tokenizer (while no text is being typed)"),
+        Binding("f7", "open_file", "Open", key_display="F7", priority=True, id="tokenize.open",
+                tooltip="Tokenize a whole local file"),
+        Binding("o", "open_file", "Open file", show=False, id="tokenize.open-letter",
+                tooltip="Tokenize a whole local file (while no text is being typed)"),
+        Binding("f3,left_square_bracket", "tab(-1)", "Tab before", show=False,
+                id="tokenize.previous-tab", tooltip="The tab before this one"),
+        Binding("f4,right_square_bracket", "tab(1)", "Next tab", key_display="F4",
+                id="tokenize.next-tab", tooltip="The next tab"),
+        Binding("alt+p,p", "toggle_pair", "Pair", show=False, id="tokenize.pair",
+                tooltip="A second sequence, as for question and context"),
+        Binding("alt+s,s", "toggle_specials", "Specials", show=False, id="tokenize.specials",
+                tooltip="With or without the special tokens the post-processor adds"),
+        Binding("alt+n,n", "new_text", "New text", show=False, id="tokenize.new",
+                tooltip="Leave the file and type a text again"),
+    ]  # fmt: skip
+
+    COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = (
+        ScreenCommand("Open a model", "Starter kit, cache, path or hub id", "pick_model"),
+        ScreenCommand("Open a file", "Tokenize a whole local file", "open_file"),
+        ScreenCommand("New text", "Leave the file and type a text again", "new_text"),
+        ScreenCommand("Pair on or off", "A second sequence", "toggle_pair"),
+        ScreenCommand(
+            "Special tokens on or off", "What the post-processor adds", "toggle_specials"
+        ),
+        *(
+            ScreenCommand(f"Tokenize: {page.TITLE}", f"The {page.TITLE} tab", f"go_to_tab({n})")
+            for n, page in enumerate(PAGES)
+        ),
+    )
+
+    def __init__(
+        self, engine: EngineClient, modes: Sequence[tuple[str, str]], start: StartOptions
+    ) -> None:
+        super().__init__(engine, modes)
+        self._options = start
+        model = start.model or ("minilm" if starter.starter_path("minilm") else "")
+        self.subject = Subject(ref=model, text=SAMPLE if start.text is None else start.text)
+        self._timer: Timer | None = None
+        self._selected = 0
+
+    # -- layout ------------------------------------------------------------------------
+
+    def body(self) -> ComposeResult:
+        """The text panel, and the token panel with its tabs."""
+        with Vertical(id="text-panel", classes="panel") as text_panel:
+            text_panel.border_title = "Text"
+            yield TextEditor(most=self._options.max_editor_chars, id="text")
+            yield Input(placeholder="the second sequence (pair)", id="pair", compact=True)
+        with Vertical(id="token-panel", classes="panel") as token_panel:
+            token_panel.border_title = "Tokens"
+            yield TokenStrip(id="strip")
+            yield Tabs(*(Tab(page.TITLE, id=f"tab-{page.TITLE}") for page in PAGES), id="tabs")
+            yield JobLine(id="job")
+            yield Notice(id="notice")
+            yield StarterOffer(self.engine, id="offer")
+            yield Container(id="pages")
+
+    async def on_mount(self) -> None:
+        """Start with what the options say."""
+        self._put_text(self.subject.text)
+        self._show_subject()
+        offer = self.query_one(StarterOffer)
+        offer.display = not self.subject.ref
+        if self.subject.ref:
+            self.query_one("#text", TextEditor).focus()
+        else:
+            offer.focus()
+
+    def first_frame_painted(self) -> None:
+        """The engine may start now."""
+        if self.subject.ref:
+            self._encode()
+
+    # -- the text ------------------------------------------------------------------------
+
+    def _put_text(self, text: str) -> None:
+        """Put a text into the editor; one it can't keep is shown read-only and kept whole."""
+        editor = self.query_one("#text", TextEditor)
+        long = len(text) > self._options.max_editor_chars
+        verbatim = long or not keeps_exactly(text) or self.subject.path is not None
+        with self.prevent(TextArea.Changed):
+            editor.read_only = verbatim
+            editor.text = preview(text) if verbatim else text
+        self.query_one("#text-panel").set_class(verbatim, "-read-only")
+
+    @on(TextArea.Changed, "#text")
+    def _typed(self) -> None:
+        editor = self.query_one("#text", TextEditor)
+        if not editor.read_only:
+            self.subject = replace(self.subject, text=editor.text, encoding=None)
+            self._encode_soon()
+
+    @on(Input.Changed, "#pair")
+    def _pair_typed(self, event: Input.Changed) -> None:
+        if self.subject.pair is not None:
+            self.subject = replace(self.subject, pair=event.value, encoding=None)
+            self._encode_soon()
+
+    @on(TextEditor.Unkept)
+    def _pasted(self, event: TextEditor.Unkept) -> None:
+        if event.editor.id != "text":
+            self.notify(
+                "That text is too long for this field, or has line separators it would change.",
+                severity="warning",
+                markup=False,
+            )
+            return
+        before = self.subject.text if not event.editor.selected_text else ""
+        at = event.editor.cursor_offset() if before else 0
+        text = before[:at] + event.text + before[at:]
+        self.subject = replace(self.subject, text=text, path=None, encoding=None)
+        self._put_text(text)
+        self._encode()
+
+    def _encode_soon(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(self._options.live_delay, self._encode)
+
+    # -- asking the engine ----------------------------------------------------------------
+
+    @work(group="encode", exclusive=True, exit_on_error=False)
+    async def _encode(self) -> None:
+        """Tokenize: at once with tokenizer.json if transformers is not there yet, then for sure."""
+        subject = self.subject
+        if not subject.ref:
+            return
+        notice, job = self.query_one("#notice", Notice), self.query_one("#job", JobLine)
+        try:
+            encoding = await self._ask(subject, provisional=True)
+            if subject.info is None:
+                info = await self.engine.call(PeekTokenizer(ref=subject.ref))
+                self.subject = replace(self.subject, info=info)
+            notice.clear()
+            self._show_encoding(encoding)
+            if not encoding.verified:
+                before = self.subject.info
+                info = await self.engine.call(OpenTokenizer(ref=subject.ref))
+                self.subject = replace(self.subject, info=info)
+                if before is None or before.pipeline != info.pipeline:
+                    self._show_encoding(await self._ask(self.subject, provisional=False))
+                else:
+                    self._verify_soon()
+                self._show_subject()
+        except HftermError as error:
+            notice.show_error(error)
+            self._show_subject()
+        finally:
+            job.clear()
+
+    def _verify_soon(self) -> None:
+        """Ask again, now that transformers is there: equal tokens change nothing on screen."""
+        self._encode()
+
+    async def _ask(self, subject: Subject, *, provisional: bool) -> Encoding:
+        job = self.query_one("#job", JobLine)
+        if subject.path is not None:
+            answer = await self.engine.call(
+                EncodeFile(
+                    ref=subject.ref,
+                    path=subject.path,
+                    add_special_tokens=subject.add_special_tokens,
+                    provisional=provisional,
+                ),
+                job.show,
+            )
+            if answer.document.text != self.subject.text:
+                self.subject = replace(self.subject, text=answer.document.text)
+                self._put_text(answer.document.text)
+            if answer.document.replaced:
+                self.notify(
+                    f"{answer.document.replaced:,} invalid UTF-8 bytes are shown as �.",
+                    severity="warning",
+                    markup=False,
+                )
+            return answer.encoding
+        return await self.engine.call(
+            EncodeText(
+                ref=subject.ref,
+                text=subject.text,
+                pair=subject.pair,
+                add_special_tokens=subject.add_special_tokens,
+                provisional=provisional,
+            ),
+            job.show,
+        )
+
+    def _show_encoding(self, encoding: Encoding) -> None:
+        self.subject = replace(self.subject, encoding=encoding)
+        self.query_one(StarterOffer).display = False
+        source = TokenSource(encoding, (self.subject.text, self.subject.pair or ""))
+        self._selected = min(self._selected, max(0, len(encoding) - 1))
+        self.query_one(TokenStrip).set_source(source, self._selected)
+        self._show_subject()
+        page = self._page()
+        if page is not None:
+            page.show(self.subject)
+        self._follow_cursor()
+
+    def _show_subject(self) -> None:
+        subject = self.subject
+        info, encoding = subject.info, subject.encoding
+        if not subject.ref:
+            name, facts = "no tokenizer", "F6 opens one"
+        elif info is None:
+            name, facts = elide_middle(subject.ref, 40), ""
+        else:
+            name = elide_middle(subject.ref, 40)
+            state = "" if info.verified else " · tokenizer.json, transformers not asked yet"
+            facts = f"{info.cls} · {info.kind}{state}"
+        self.query_one(ModeBar).show_subject(name, facts)
+        text = self.query_one("#text-panel")
+        lines = subject.text.count("\n") + 1
+        where = f"{subject.path} · " if subject.path else ""
+        only = "read-only · " if text.has_class("-read-only") else ""
+        text.border_subtitle = foreign(
+            f"{elide_middle(where, 60)}{only}{_count(len(subject.text), 'char')} · {_count(lines, 'line')}"
+        )
+        panel = self.query_one("#token-panel")
+        if encoding is None:
+            panel.border_subtitle = ""
+            return
+        count = len(encoding)
+        parts = [_count(count, "token")]
+        if count:
+            parts.append(f"{encoding.characters / count:.1f} chars/token")
+        if not subject.add_special_tokens:
+            parts.append("no specials added")
+        if unknown := encoding.unknown():
+            parts.append(f"{unknown:,} unknown")
+        panel.border_subtitle = foreign(" · ".join(parts))
+
+    # -- pages -----------------------------------------------------------------------------
+
+    def _page(self) -> TokenizePage | None:
+        return next((page for page in self.query(TokenizePage) if page.display), None)
+
+    @on(Tabs.TabActivated, "#tabs")
+    async def _tab_activated(self, event: Tabs.TabActivated) -> None:
+        title = str(event.tab.label)
+        kind = next(page for page in PAGES if title == page.TITLE)
+        pages = self.query_one("#pages")
+        for page in self.query(TokenizePage):
+            page.display = False
+        found = next((page for page in self.query(TokenizePage) if isinstance(page, kind)), None)
+        if found is None:
+            found = kind(self.engine, id=f"page-{title}")
+            await pages.mount(found)
+        found.display = True
+        self.set_class(not kind.USES_TEXT, "-alone")
+        self.set_class(not kind.USES_STRIP, "-no-strip")
+        if self.subject.ref:
+            found.show(self.subject)
+            found.select_token(self._selected)
+
+    def action_tab(self, by: int) -> None:
+        """Go to a tab next to this one."""
+        tabs = self.query_one("#tabs", Tabs)
+        titles = [page.TITLE for page in PAGES]
+        now = titles.index(str(tabs.active_tab.label)) if tabs.active_tab else 0
+        self.action_go_to_tab((now + by) % len(PAGES))
+
+    def action_go_to_tab(self, number: int) -> None:
+        """Go to a tab by its number."""
+        focused = self.focused
+        self.query_one("#tabs", Tabs).active = f"tab-{PAGES[number].TITLE}"
+        if focused is not None and any(isinstance(a, TokenizePage) for a in focused.ancestors):
+            self.query_one("#tabs", Tabs).focus()
+
+    # -- text, strip and table follow each other ---------------------------------------------
+
+    @on(TextArea.SelectionChanged, "#text")
+    def _follow_cursor(self) -> None:
+        """The cursor in the text selects its token."""
+        editor = self.query_one("#text", TextEditor)
+        encoding = self.subject.encoding
+        if encoding is None or not editor.has_focus or editor.selected_text:
+            return
+        index = encoding.at_character(editor.cursor_offset())
+        if index is not None:
+            self._select(index)
+
+    @on(TokenStrip.TokenHighlighted)
+    def _strip_moved(self, event: TokenStrip.TokenHighlighted) -> None:
+        self._select(event.index)
+        self._select_span(event.index)
+
+    @on(DataGrid.RowHighlighted, "#tokens")
+    def _row_moved(self, event: DataGrid.RowHighlighted) -> None:
+        self._select(event.row)
+        self._select_span(event.row)
+
+    @on(AuditPage.TokenWanted)
+    def _token_wanted(self, event: AuditPage.TokenWanted) -> None:
+        self.action_go_to_tab(0)
+        self._select(event.index)
+        self._select_span(event.index)
+
+    def _select(self, index: int) -> None:
+        self._selected = index
+        self.query_one(TokenStrip).select(index)
+        page = self._page()
+        if page is not None:
+            page.select_token(index)
+
+    def _select_span(self, index: int) -> None:
+        """Select a token's span in the text it belongs to."""
+        encoding = self.subject.encoding
+        if encoding is None:
+            return
+        span = TokenSource(encoding, (self.subject.text, self.subject.pair or "")).span(index)
+        editor = self.query_one("#text", TextEditor)
+        if span is None or span[0] != 0:
+            return
+        _, start, end = span
+        if end <= len(editor.text):
+            editor.select_span(start, end)
+
+    # -- actions -----------------------------------------------------------------------------
+
+    @work(group="pick", exclusive=True, exit_on_error=False)
+    async def action_pick_model(self) -> None:
+        """Choose another tokenizer."""
+        try:
+            known = await self.engine.call(ListModels())
+        except HftermError as error:
+            self.query_one("#notice", Notice).show_error(error)
+            return
+        ref = await self.app.push_screen_wait(ModelPicker(known, self.subject.ref))
+        if ref:
+            self.open_model(ref)
+
+    @on(TrainPage.Opened)
+    def _trained_opened(self, event: TrainPage.Opened) -> None:
+        self.open_model(event.ref)
+        self.action_go_to_tab(0)
+
+    def open_model(self, ref: str) -> None:
+        """Show the same text with another tokenizer."""
+        self.subject = replace(self.subject, ref=ref, info=None)
+        self._show_subject()
+        self._encode()
+
+    @on(StarterOffer.Installed)
+    def _installed(self) -> None:
+        self.query_one("#text", TextEditor).focus()
+        self.open_model("minilm")
+
+    @work(group="pick", exclusive=True, exit_on_error=False)
+    async def action_open_file(self) -> None:
+        """Tokenize a local file."""
+        path = await self.app.push_screen_wait(
+            Prompt("Open a file", "A text file; all of it is tokenized. Esc closes.", "", "path")
+        )
+        if path:
+            full = str(Path(path).expanduser().absolute())
+            self.subject = replace(self.subject, path=full, pair=None, encoding=None)
+            self._show_pair()
+            self._encode()
+
+    def action_new_text(self) -> None:
+        """Leave the file; what is read-only becomes an empty editor."""
+        self.subject = replace(self.subject, path=None, text="", encoding=None)
+        self._put_text("")
+        self.query_one("#text", TextEditor).focus()
+        self._encode()
+
+    def action_toggle_pair(self) -> None:
+        """Show or hide the second sequence."""
+        if self.subject.path is not None:
+            self.notify("A file has no pair; N leaves the file.", severity="warning")
+            return
+        field = self.query_one("#pair", Input)
+        pair = None if self.subject.pair is not None else field.value
+        self.subject = replace(self.subject, pair=pair, encoding=None)
+        self._show_pair()
+        if pair is not None:
+            field.focus()
+        self._encode()
+
+    def _show_pair(self) -> None:
+        self.query_one("#text-panel").set_class(self.subject.pair is not None, "-pair")
+
+    def action_toggle_specials(self) -> None:
+        """With or without special tokens."""
+        self.subject = replace(
+            self.subject, add_special_tokens=not self.subject.add_special_tokens, encoding=None
+        )
+        self._encode()
+
+    # -- what the application asks --------------------------------------------------------------
+
+    def code(self) -> str:
+        """The page's script."""
+        page = self._page()
+        return page.code() if page is not None and self.subject.ref else ""
+
+    def copy_text(self) -> str:
+        """The text."""
+        return self.subject.text
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """The page's table."""
+        page = self._page()
+        return page.exported() if page is not None else None
+
+    def stop_work(self) -> bool:
+        """Stop what the page does, or the tokenizing of a file."""
+        page = self._page()
+        if page is not None and page.stop():
+            return True
+        if self.query_one(StarterOffer).stop():
+            return True
+        job = self.query_one("#job", JobLine)
+        if job.display:
+            self.workers.cancel_group(self, "encode")
+            job.clear()
+            self.query_one("#notice", Notice).show("Stopped.", "F5 tokenizes again.", "note")
+            return True
+        return False
+
+    def action_again(self) -> None:
+        """Ask everything again."""
+        self._encode()
+
+    def engine_changed(self, status: EngineStatus) -> None:
+        """When transformers has come, the next key uses it; when the engine died, say so."""
+        super().engine_changed(status)
+        if status.phase == "dead":
+            self.query_one("#notice", Notice).show(
+                f"The engine process ended ({status.detail}). The text is kept.",
+                "F5 starts it again.",
+            )
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def preview(text: str) -> str:
+    """The beginning of a text, in lines an editor can lay out quickly."""
+    head = text[:PREVIEW]
+    lines = [
+        line[at : at + 2_000]
+        for line in head.split("\n")
+        for at in range(0, max(1, len(line)), 2_000)
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""Steps: the pipeline, stage by stage, as the library does it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from hfterm.engine.requests import ShowSteps
+from hfterm.screens.tokenize.page import Subject, TokenizePage
+from hfterm.text import displayable, foreign
+from hfterm.tokenization.code import steps_code
+from hfterm.tokenization.types import Piece, Stage, Steps
+from hfterm.widgets.data_grid import Cell, GridColumn, GridSource, Rows
+
+SHOWN = 2_000
+"""Characters of the text that go through the stages; more could not be read anyway."""
+
+
+class StepsPage(TokenizePage):
+    """The stages of one text."""
+
+    TITLE: ClassVar[str] = "Steps"
+
+    HELP = """\
+## Steps
+What each stage makes of the text: added tokens, normalizer, pre-tokenizer, model,
+post-processor, ids, and back by decoding; then the tutorial's way, call by call. Offsets of the
+pre-tokenizer refer to the normalized text. `F2` shows the script.
+"""
+
+    _steps: Steps | None = None
+
+    def body(self) -> ComposeResult:
+        """A text that scrolls."""
+        with VerticalScroll(can_focus=True):
+            yield Static("", id="stages", markup=False)
+
+    def refresh_page(self, subject: Subject) -> None:
+        """Ask for the stages."""
+        self.start(self._load(subject))
+
+    async def _load(self, subject: Subject) -> None:
+        steps = await self.ask(
+            ShowSteps(ref=subject.ref, text=subject.text[: SHOWN + 1], pair=subject.pair)
+        )
+        if steps is not None:
+            self._steps = steps
+            self.query_one("#stages", Static).update(draw(steps))
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """One row a piece."""
+        if self._steps is None:
+            return None
+        columns = [
+            GridColumn(name) for name in ("stage", "component", "piece", "start", "end", "id")
+        ]
+        rows = [
+            (stage.name, stage.component, piece.text, piece.start, piece.end, piece.id)
+            for stage in self._steps.stages
+            for piece in (stage.pieces or (Piece(stage.text or ""),))
+        ]
+        cells = [[Cell(displayable(str(value))) for value in row] for row in rows]
+        return "steps", Rows(columns, cells, rows)
+
+    def copy_text(self) -> str:
+        """The stages as text."""
+        return draw(self._steps).plain if self._steps else ""
+
+    def code(self) -> str:
+        """The same stages in Python."""
+        if self.subject is None:
+            return ""
+        return steps_code(self.subject.source, self.subject.text[:SHOWN], self.subject.pair)
+
+
+def draw(steps: Steps) -> Content:
+    """All stages as one text."""
+    lines: list[Content] = []
+    if steps.shortened is not None:
+        lines.append(
+            foreign(f"The first {steps.shortened:,} characters of a longer text.", "$warning")
+        )
+    for number, stage in enumerate(steps.stages, 1):
+        lines += _stage(number, stage)
+    return Content("\n").join(lines)
+
+
+def _stage(number: int, stage: Stage) -> list[Content]:
+    head = Content.assemble(
+        (f"{number:>2} ", "$text-muted"),
+        (displayable(stage.name), "bold"),
+        "  ",
+        foreign(stage.component, "$accent"),
+        "  ",
+        foreign(stage.call, "$text-muted"),
+    )
+    lines = [head]
+    if stage.text is not None:
+        lines.append(Content.assemble("   ", foreign(stage.text, space=True)))
+    if stage.pieces:
+        lines.append(_pieces(stage.pieces))
+    if stage.note:
+        lines.append(Content.assemble("   ", foreign(stage.note, "italic $text-muted")))
+    lines.append(Content(""))
+    return lines
+
+
+def _pieces(pieces: tuple[Piece, ...]) -> Content:
+    parts: list[Content] = [Content("   ")]
+    for index, piece in enumerate(pieces):
+        tint = (
+            "italic $text-muted"
+            if piece.special
+            else ("on $primary 22%" if index % 2 else "on $foreground 10%")
+        )
+        parts.append(foreign(piece.text, tint, space=True))
+        facts = "" if piece.id is None else str(piece.id)
+        if piece.start is not None:
+            facts += f"{' ' if facts else ''}{piece.start}:{piece.end}"
+        parts.append(foreign(f" {facts}  " if facts else "  ", "$text-muted"))
+    return Content("").join(parts)

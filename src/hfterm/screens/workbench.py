@@ -1,0 +1,80 @@
+"""What every screen of the workbench is: a line of modes, its own widgets, two lines below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from hfterm.engine.client import EngineClient, EngineStatus
+from hfterm.system.samples import SystemSample
+from hfterm.widgets.data_grid import GridSource
+from hfterm.widgets.mode_bar import ModeBar
+from hfterm.widgets.status_bar import StatusBar
+
+
+@dataclass(frozen=True)
+class ScreenCommand:
+    """An entry of the palette: what it is called, what it does, the action it runs."""
+
+    title: str
+    help: str
+    action: str
+
+
+class WorkbenchScreen(Screen[None]):
+    """Base of the screens. Subclasses yield their widgets in `body`."""
+
+    MODE: ClassVar[str] = ""
+    COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = ()
+
+    def __init__(self, engine: EngineClient, modes: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.engine = engine
+        self._modes = modes
+
+    def compose(self) -> ComposeResult:
+        """Modes on top, status and keys below, the screen between them."""
+        yield ModeBar(self._modes, self.MODE)
+        yield from self.body()
+        yield StatusBar()
+        yield Footer(show_command_palette=False, compact=True)
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        yield from ()
+
+    def first_frame_painted(self) -> None:
+        """The screen is in sight and the engine may be asked."""
+
+    # -- what the application's actions ask of a screen ------------------------------------
+
+    def code(self) -> str:
+        """The Python that reproduces what is shown; empty when there is nothing."""
+        return ""
+
+    def copy_text(self) -> str:
+        """What `y` copies when the focused widget has nothing of its own."""
+        return ""
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """(name, table) of what is shown, for export; None when there is nothing."""
+        return None
+
+    def stop_work(self) -> bool:
+        """Stop long work. False when there was none."""
+        return False
+
+    def engine_changed(self, status: EngineStatus) -> None:
+        """The engine's state changed."""
+        for bar in self.query(StatusBar):
+            bar.show_engine(status)
+
+    def machine_changed(self, sample: SystemSample) -> None:
+        """The machine's load was sampled."""
+        for bar in self.query(StatusBar):
+            bar.show_machine(sample)

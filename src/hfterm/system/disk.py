@@ -1,0 +1,55 @@
+"""How much a folder holds, and how sizes are written."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from hfterm.job import Job
+
+
+class FolderSize(NamedTuple):
+    """What a folder holds, in bytes. `complete` is false where counting was given up."""
+
+    total: int
+    complete: bool
+
+
+def folder_size(folder: Path, job: Job, seconds: float = 1.0) -> FolderSize:
+    """Add up the files in a folder; links count nothing, as in the hub cache.
+
+    Args:
+        folder: the folder; one that does not exist is empty.
+        job: can cancel the counting.
+        seconds: after this long, what was counted so far must do.
+
+    Raises:
+        Cancelled: the job was cancelled.
+    """
+    total = 0
+    deadline = time.monotonic() + seconds
+    for parent, _, names in os.walk(folder):
+        job.check()
+        for name in names:
+            try:
+                found = (Path(parent) / name).lstat()
+            except OSError:  # it went away meanwhile
+                continue
+            if stat.S_ISREG(found.st_mode):
+                total += found.st_size
+        if time.monotonic() > deadline:
+            return FolderSize(total, complete=False)
+    return FolderSize(total, complete=True)
+
+
+def size_text(count: int) -> str:
+    """Bytes as a person reads them, in powers of ten as disks are sold: ``1.2 GB``."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if round(size) < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"

@@ -1,0 +1,1 @@
+"""Tokenizers: load, encode, look inside, compare, train. Plain functions and typed results."""

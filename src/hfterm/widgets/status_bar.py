@@ -1,0 +1,71 @@
+"""The line under every screen: the engine, and the machine it works on."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Static
+
+from hfterm.engine.client import EngineStatus
+from hfterm.system.samples import SystemSample
+
+BARS = "▁▂▃▄▅▆▇█"
+PHASES = {
+    "off": "engine off",
+    "starting": "engine starting",
+    "started": "engine ready",
+    "warming": "engine ready · transformers loading",
+    "warm": "engine warm",
+}
+
+
+def bar(share: float) -> str:
+    """A share as a bar of one cell."""
+    return BARS[min(len(BARS) - 1, max(0, int(share * len(BARS))))]
+
+
+class StatusBar(Horizontal):
+    """Engine state on the left, processor, memory and GPUs on the right."""
+
+    DEFAULT_CSS = """
+    StatusBar { height: 1; padding: 0 1; color: $text-muted; }
+    StatusBar > #status-engine { width: 1fr; }
+    StatusBar > #status-machine { width: auto; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Two texts."""
+        yield Static(PHASES["off"], id="status-engine", markup=False)
+        yield Static("", id="status-machine", markup=False)
+
+    def show_engine(self, status: EngineStatus) -> None:
+        """Say what the engine is doing."""
+        line = self.query_one("#status-engine", Static)
+        if status.phase == "dead":
+            line.update(Content.styled(f"✗ engine ended ({status.detail}) · F5 restarts", "$error"))
+            return
+        text = PHASES.get(status.phase, status.phase)
+        if status.restarts:
+            text += f" · restarted {status.restarts} ×"
+        line.update(Content(text))
+
+    def show_machine(self, sample: SystemSample) -> None:
+        """Draw the load. Rounded, so that an idle machine repaints nothing."""
+        cpu = round(sample.cpu_percent / 10) * 10
+        gib = 1024**3
+        used, total = sample.ram_used / gib, sample.ram_total / gib
+        parts = [
+            f"cpu {bar(cpu / 100)} {cpu} %",
+            f"ram {bar(used / total)} {used:.1f}/{total:.1f} GB",
+        ]
+        for index, gpu in enumerate(sample.gpus):
+            text = f"gpu{index} {bar(gpu.utilization / 100)} {gpu.utilization:.0f} %"
+            text += f" {gpu.memory_used / gib:.1f}/{gpu.memory_total / gib:.1f} GB"
+            if gpu.temperature is not None:
+                text += f" {gpu.temperature:.0f} °C"
+            parts.append(text)
+        text = " · ".join(parts)
+        line = self.query_one("#status-machine", Static)
+        if str(line.content) != text:
+            line.update(Content(text))

@@ -1,0 +1,86 @@
+"""The ground of every tab: it asks the engine, and shows progress and failure in place."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import TypeVar
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from hfterm.engine.client import EngineClient
+from hfterm.engine.protocol import Request
+from hfterm.errors import HftermError
+from hfterm.widgets.data_grid import GridSource
+from hfterm.widgets.job_line import JobLine
+from hfterm.widgets.notice import Notice
+
+R = TypeVar("R")
+
+
+class TabPage(Vertical):
+    """A page that does its own work. Subclasses yield their widgets in `body`."""
+
+    DEFAULT_CSS = """
+    TabPage { height: 1fr; }
+    """
+
+    def __init__(self, engine: EngineClient, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.engine = engine
+        self.notice = Notice()
+        self.job_line = JobLine()
+        self._asking = 0
+
+    def compose(self) -> ComposeResult:
+        """The page's own widgets, then the line of work and the notice."""
+        yield from self.body()
+        yield self.job_line
+        yield self.notice
+
+    def body(self) -> ComposeResult:
+        """The page's own widgets."""
+        yield from ()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is under way."""
+        return self._asking > 0
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work`; what this page was doing before is cancelled."""
+        self.run_worker(work, group=f"page-{self.id}", exclusive=True, exit_on_error=False)
+
+    def stop(self) -> bool:
+        """Cancel what the page is doing. False when it does nothing."""
+        if not self.busy:
+            return False
+        self.workers.cancel_group(self, f"page-{self.id}")
+        self.job_line.clear()
+        self.notice.show("Stopped.", severity="note")
+        return True
+
+    async def ask(self, request: Request[R]) -> R | None:
+        """The engine's answer; None when it failed, and the notice then says why."""
+        self._asking += 1
+        try:
+            result = await self.engine.call(request, self.job_line.show)
+        except HftermError as error:
+            self.notice.show_error(error)
+            return None
+        finally:
+            self._asking -= 1
+            if not self._asking:
+                self.job_line.clear()
+        self.notice.clear()
+        return result
+
+    # -- what a page offers to the screen's actions ---------------------------------------
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """(name, table) of what the page shows, for export; None when there is nothing."""
+        return None
+
+    def code(self) -> str:
+        """The Python that does what the page shows."""
+        return ""
