@@ -37,6 +37,7 @@ class HftermApp(App[None]):
     """The workbench."""
 
     TITLE = "hfterm"
+    DEFAULT_MODE = SCREENS[0].mode
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
 
@@ -87,6 +88,8 @@ class HftermApp(App[None]):
         words = [(entry.mode, entry.title) for entry in SCREENS]
         for entry in SCREENS:
             self.add_mode(entry.mode, partial(self._make_screen, entry, words))
+        self._set_theme()
+        self._set_keys()
 
     def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
         return entry.make(self.engine, words, self._start)
@@ -94,16 +97,15 @@ class HftermApp(App[None]):
     # -- starting --------------------------------------------------------------------------
 
     async def on_mount(self) -> None:
-        """Themes and keys, the first screen, and then, after its first frame, the engine."""
-        self._set_theme()
-        self._set_keys()
-        await self.switch_mode(self._first_mode)
+        """The first screen and its first frame; everything else comes after that."""
+        if self._first_mode != self.current_mode:
+            await self.switch_mode(self._first_mode)
         self.call_after_refresh(self._first_frame)
 
-    def _first_frame(self) -> None:
+    async def _first_frame(self) -> None:
         self._start_engine()
         for screen in self._workbench_screens():
-            screen.first_frame_painted()
+            await screen.fill()
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip
@@ -121,7 +123,8 @@ class HftermApp(App[None]):
         self._problems += problems
         for theme in themes:
             self.register_theme(theme)
-        self.theme = self._wanted_theme(themes)
+        # before the first style is computed: setting it later computes all of them twice
+        self.set_reactive(App.theme, self._wanted_theme(themes))
 
     def _wanted_theme(self, themes: Iterable[Theme]) -> str:
         name = self.settings.theme
@@ -135,6 +138,8 @@ class HftermApp(App[None]):
         return name
 
     def _set_keys(self) -> None:
+        if not self.settings.keymap:
+            return
         known = {binding.id for binding in self.every_binding() if binding.id}
         self._problems += keymap_problems(self.settings.keymap, known)
         self.set_keymap({k: v for k, v in self.settings.keymap.items() if k in known})

@@ -17,7 +17,7 @@ from hfterm.widgets.token_strip import TokenStrip
 
 OWNERS: tuple[type[DOMNode], ...] = (
     TokenizeScreen,
-    *PAGES,
+    *(page.load() for page in PAGES),
     DataGrid,
     TokenStrip,
     Choice,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -38,18 +39,20 @@ class WorkbenchScreen(Screen[None]):
         self._modes = modes
 
     def compose(self) -> ComposeResult:
-        """Modes on top, status and keys below, the screen between them."""
+        """What the first frame shows; its two lowest lines are filled right after it."""
         yield ModeBar(self._modes, self.MODE)
         yield from self.body()
-        yield StatusBar()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Vertical(id="foot")
 
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         yield from ()
 
-    def first_frame_painted(self) -> None:
-        """The screen is in sight and the engine may be asked."""
+    async def fill(self) -> None:
+        """Mount what need not be in the first frame, once that is painted."""
+        await self.query_one("#foot").mount(
+            StatusBar(), Footer(show_command_palette=False, compact=True)
+        )
 
     # -- what the application's actions ask of a screen ------------------------------------
 

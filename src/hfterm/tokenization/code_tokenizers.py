@@ -19,11 +19,13 @@ def compare_code(sources: Sequence[str], text: str | Path) -> str:
         + """
 for source in sources:
     tokenizer = AutoTokenizer.from_pretrained(source)
-    ids = tokenizer(text, truncation=False)["input_ids"]
+    batch = tokenizer([text], truncation=False, return_special_tokens_mask=True)
+    ids, special = batch["input_ids"][0], batch["special_tokens_mask"][0]
     count = max(len(ids), 1)
     characters, size = len(text) / count, len(text.encode()) / count
-    same = tokenizer.decode(ids, skip_special_tokens=True) == text
-    print(source, len(ids), round(characters, 3), round(size, 3), same)
+    inner = [id_ for id_, added in zip(ids, special) if not added]
+    same = tokenizer.decode(inner, clean_up_tokenization_spaces=False) == text
+    print(source, len(ids), f"{characters:.3f} {size:.3f}", same)
 """
     )
 
@@ -77,37 +79,87 @@ if tokenizer.is_fast:
     )
 
 
-def train_code(options: TrainOptions, files: Sequence[str], out: str) -> str:
-    """The Train tab: a new tokenizer from the lines of `files`, saved into the folder `out`."""
-    head = f"""\
-from pathlib import Path
+def train_code(
+    options: TrainOptions, files: Sequence[str], out: str, *, column: str = "text"
+) -> str:
+    """The Train tab: a new tokenizer from the texts of `files`, saved into the folder `out`.
 
-{_TRAIN_IMPORTS[options.algorithm]}
-{list_lines("files", files)}
-
-def texts():
-    for file in files:
-        with Path(file).open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            yield from (line.rstrip("\\r\\n") for line in lines)
-
-
-"""
+    Args:
+        options: what to train.
+        files: paths of one kind: .csv, .tsv, .json, .jsonl, or texts read line by line.
+        out: the folder to write.
+        column: where the text of a row stands, in tables and JSON.
+    """
+    suffix = Path(files[0]).suffix.lower() if files else ""
+    imports, reading = _READING.get(suffix, _READING[".txt"])
+    head = (
+        f"{imports}from pathlib import Path\n\n{_TRAIN_IMPORTS[options.algorithm]}\n"
+        f"{list_lines('files', files)}\n\n"
+        "def texts():\n    for file in files:\n        "
+        f"{reading.format(column=column)}\n\n"
+    )
     if options.algorithm == "parent":
-        body = f"""\
-parent = AutoTokenizer.from_pretrained({options.parent!r})
-trained = parent.train_new_from_iterator(texts(), vocab_size={options.vocab_size})
-"""
+        body = _PARENT.format(
+            parent=options.parent, size=options.vocab_size, frequency=options.min_frequency
+        )
     else:
         body = _TRAIN_BODIES[options.algorithm].format(
             size=options.vocab_size,
             frequency=options.min_frequency,
             lowercase=options.lowercase,
         )
-    return f"""{head}{body}trained.save_pretrained({out!r})
-print(len(trained))
+    return f"{head}{body}trained.save_pretrained({out!r})\nprint(len(trained))\n"
+
+
+_OPEN = 'with Path(file).open(encoding="utf-8-sig", errors="replace", newline={newline}) as'
+_ROW = "row if isinstance(row, str) else row[{column!r}]"
+_TABLE = (
+    _OPEN.format(newline='""')
+    + """ rows:
+            yield from (row[{{column!r}}] for row in csv.DictReader(rows, delimiter={delimiter!r}))
 """
+)
+_JSON_LINES = (
+    "import json\n",
+    _OPEN.format(newline='"\\n"')
+    + f""" lines:
+            rows = (json.loads(line) for line in lines if line.strip())
+            yield from ({_ROW} for row in rows)
+""",
+)
+_READING = {
+    ".csv": ("import csv\n", _TABLE.format(delimiter=",")),
+    ".tsv": ("import csv\n", _TABLE.format(delimiter="\t")),
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
+    ".json": (
+        "import json\n",
+        f"""rows = json.loads(Path(file).read_text(encoding="utf-8-sig", errors="replace"))
+        if isinstance(rows, dict):  # the list is one of its values
+            rows = next(value for value in rows.values() if isinstance(value, list))
+        yield from ({_ROW} for row in rows)
+""",
+    ),
+    ".txt": (
+        "",
+        _OPEN.format(newline='"\\n"')
+        + """ lines:
+            whole = (line.removesuffix("\\n").removesuffix("\\r") for line in lines)
+            yield from (line for line in whole if line.strip())
+""",
+    ),
+}
+"""By suffix: what to import, and how the texts of one file are read."""
 
-
+_PARENT = """\
+parent = AutoTokenizer.from_pretrained({parent!r})
+more = {{"show_progress": False}}
+if type(parent.backend_tokenizer.model).__name__ != "Unigram":
+    more["min_frequency"] = {frequency}
+trained = parent.train_new_from_iterator(texts(), {size}, **more)
+trained.backend_tokenizer.no_truncation()
+trained.backend_tokenizer.no_padding()
+"""
 _TOKENIZERS = """\
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers import processors, trainers

@@ -293,8 +293,7 @@ def _append_sequence(
         cuts.pop()
     cuts.append(len(text))
     spans = [
-        (max(0, begin - overlap), min(len(text), end + overlap))
-        for begin, end in pairwise(cuts)
+        (max(0, begin - overlap), min(len(text), end + overlap)) for begin, end in pairwise(cuts)
     ]
     left: _Chunk | None = None
     first = 0  # the first token of `left` that is not yet in the columns

@@ -145,7 +145,7 @@ def import_transformers() -> type[AutoTokenizer]:
 
 
 def _from_pretrained(resolved: ResolvedRef) -> PreTrainedTokenizerBase:
-    AutoTokenizer = import_transformers()  # noqa: N806
+    AutoTokenizer = import_transformers()
     source = resolved.ref if resolved.kind == "cache" else str(resolved.folder)
     try:
         auto = AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=True)

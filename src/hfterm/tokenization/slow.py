@@ -101,13 +101,11 @@ def _twin(
     if models:
         return _sentencepiece(loaded, models[0]), False, "Compared without special tokens."
     raise _none(
-        loaded,
         f"{loaded.info.cls} ({loaded.info.model}) has no slow twin in transformers 5.",
     )
 
 
-def _none(loaded: LoadedTokenizer, message: str) -> HftermError:
-    del loaded
+def _none(message: str) -> HftermError:
     return HftermError(
         "no-slow-twin",
         message,
@@ -124,7 +122,6 @@ def _bert_legacy(loaded: LoadedTokenizer, rust: Tokenizer, folder: Path) -> PreT
     bert = (normalizer or {}).get("type") == "BertNormalizer"
     if normalizer is None or not bert or (pre_tokenizer or {}).get("type") != "BertPreTokenizer":
         raise _none(
-            loaded,
             f"{loaded.info.cls} is a WordPiece tokenizer, but not with BERT's normalizer and "
             "pre-tokenizer, so BertTokenizerLegacy is no twin of it.",
         )
@@ -134,7 +131,6 @@ def _bert_legacy(loaded: LoadedTokenizer, rust: Tokenizer, folder: Path) -> PreT
         token != token.strip() or not token or len(token.splitlines()) > 1 for token in tokens
     ):
         raise _none(
-            loaded,
             f"The vocabulary of {loaded.info.ref} can't be written as the vocab.txt that "
             "BertTokenizerLegacy reads (gaps between ids, or white space in tokens).",
         )
@@ -161,4 +157,4 @@ def _sentencepiece(loaded: LoadedTokenizer, file: Path) -> PreTrainedTokenizerBa
     try:
         return SentencePieceBackend(vocab_file=str(file), **roles)
     except (RuntimeError, OSError) as error:  # what sentencepiece raises for a file it can't parse
-        raise _none(loaded, f"{file} is not a SentencePiece model: {error}.") from error
+        raise _none(f"{file} is not a SentencePiece model: {error}.") from error

@@ -93,7 +93,7 @@ def special_mask(loaded: LoadedTokenizer, ids: list[int], mask: list[int]) -> li
     """
     if len(mask) == len(ids):
         return mask
-    special = set(cast("list[int]", loaded.transformers().all_special_ids))
+    special = set(loaded.transformers().all_special_ids)
     return [int(id_ in special) for id_ in ids]
 
 

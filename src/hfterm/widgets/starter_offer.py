@@ -37,7 +37,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
     ]  # fmt: skip
 
     DEFAULT_CSS = """
-    StarterOffer { height: auto; padding: 1 2; display: none; }
+    StarterOffer { height: auto; padding: 1 2; }
     """
 
     class Installed(Message):
@@ -85,13 +85,19 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
                 await self._engine.call(InstallStarter(names=[name]), job.show)
                 if name == "minilm":
                     self.post_message(self.Installed())
-            self.notify("The starter kit is complete.")
+            self.notify("The starter kit is complete." if len(names) > 1 else "MiniLM is here.")
+            self.display = False
         except HftermError as error:
             notice.show_error(error)
             self.display = True
         finally:
             self._working = False
             job.clear()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being brought."""
+        return self._working
 
     def stop(self) -> bool:
         """Stop the download; what is there is kept for the next time."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widgets import Input
 
 from hfterm.engine.requests import AuditText, CountFile
-from hfterm.screens.tokenize.page import Subject, TokenizePage
+from hfterm.screens.tokenize.page import Subject, TokenizePage, TokenWanted
 from hfterm.text import displayable, token_label
 from hfterm.tokenization.code import audit_code
 from hfterm.tokenization.types import Audit, Statistics
@@ -29,22 +26,12 @@ BAR = 30
 class AuditPage(TokenizePage):
     """Findings about the text, and statistics of a file."""
 
-    TITLE: ClassVar[str] = "Audit"
-    USES_STRIP: ClassVar[bool] = True
-
     HELP = """\
 ## Audit
 Offsets against decoded text, unknown tokens, special tokens parsed out of the text, stored
 truncation, invisible characters. `Enter` on a finding jumps to its first token. Below, name a
 file or data set and press `Enter`: token statistics of all of it, in the background.
 """
-
-    class TokenWanted(Message):
-        """A finding was chosen: its first token should be shown."""
-
-        def __init__(self, index: int) -> None:
-            super().__init__()
-            self.index = index
 
     _audit: Audit | None = None
 
@@ -82,7 +69,7 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
     def _chosen(self, event: DataGrid.RowChosen) -> None:
         rows = self._audit.findings[event.row].rows if self._audit else ()
         if rows:
-            self.post_message(self.TokenWanted(rows[0]))
+            self.post_message(TokenWanted(rows[0]))
 
     @on(DataGrid.RowHighlighted)
     def _highlighted(self, event: DataGrid.RowHighlighted) -> None:

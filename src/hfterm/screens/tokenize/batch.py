@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -30,9 +30,6 @@ PAIR = " ||| "
 
 class BatchPage(TokenizePage):
     """A batch and what padding and truncation make of it."""
-
-    TITLE: ClassVar[str] = "Batch"
-    USES_TEXT: ClassVar[bool] = False
 
     HELP = """\
 ## Batch

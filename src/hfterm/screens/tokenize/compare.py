@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -21,8 +19,6 @@ from hfterm.widgets.fields import Choice, Field
 
 class ComparePage(TokenizePage):
     """Tokenizers side by side."""
-
-    TITLE: ClassVar[str] = "Compare"
 
     HELP = """\
 ## Compare

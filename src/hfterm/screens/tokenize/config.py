@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
 
 from hfterm.engine.requests import OpenTokenizer
@@ -16,9 +14,6 @@ from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Row
 
 class ConfigPage(TokenizePage):
     """Facts about the tokenizer."""
-
-    TITLE: ClassVar[str] = "Config"
-    USES_TEXT: ClassVar[bool] = False
 
     HELP = """\
 ## Config

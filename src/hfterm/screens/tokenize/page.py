@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+
+from textual.message import Message
 
 from hfterm.tokenization.types import Encoding, TokenizerInfo
 from hfterm.widgets.tab_page import TabPage
@@ -45,12 +46,24 @@ class Subject:
         return Path(self.path) if self.path else self.text
 
 
-class TokenizePage(TabPage):
-    """A tab. `TITLE` names it; `USES_TEXT` says whether the text panel belongs to it."""
+class TokenWanted(Message):
+    """A token should be shown in its text."""
 
-    TITLE: ClassVar[str] = ""
-    USES_TEXT: ClassVar[bool] = True
-    USES_STRIP: ClassVar[bool] = False
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+
+class ModelWanted(Message):
+    """A tokenizer should be opened."""
+
+    def __init__(self, ref: str) -> None:
+        super().__init__()
+        self.ref = ref
+
+
+class TokenizePage(TabPage):
+    """A tab."""
 
     subject: Subject | None = None
 

@@ -19,16 +19,13 @@ from hfterm.engine.requests import EncodeFile, EncodeText, ListModels, OpenToken
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.start import StartOptions
-from hfterm.screens.tokenize.audit import AuditPage
-from hfterm.screens.tokenize.page import Subject, TokenizePage
+from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenWanted
 from hfterm.screens.tokenize.pages import PAGES
-from hfterm.screens.tokenize.train import TrainPage
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
 from hfterm.text import elide_middle, foreign
 from hfterm.tokenization.types import Encoding
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.job_line import JobLine
-from hfterm.widgets.modals import ModelPicker, Prompt
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.starter_offer import StarterOffer
@@ -88,7 +85,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             "Special tokens on or off", "What the post-processor adds", "toggle_specials"
         ),
         *(
-            ScreenCommand(f"Tokenize: {page.TITLE}", f"The {page.TITLE} tab", f"go_to_tab({n})")
+            ScreenCommand(f"Tokenize: {page.title}", f"The {page.title} tab", f"go_to_tab({n})")
             for n, page in enumerate(PAGES)
         ),
     )
@@ -111,30 +108,35 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             text_panel.border_title = "Text"
             yield TextEditor(most=self._options.max_editor_chars, id="text")
             yield Input(placeholder="the second sequence (pair)", id="pair", compact=True)
-        with Vertical(id="token-panel", classes="panel") as token_panel:
-            token_panel.border_title = "Tokens"
-            yield TokenStrip(id="strip")
-            yield Tabs(*(Tab(page.TITLE, id=f"tab-{page.TITLE}") for page in PAGES), id="tabs")
-            yield JobLine(id="job")
-            yield Notice(id="notice")
-            yield StarterOffer(self.engine, id="offer")
-            yield Container(id="pages")
+        token_panel = Vertical(id="token-panel", classes="panel")
+        token_panel.border_title = "Tokens"
+        yield token_panel
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         """Start with what the options say."""
         self._put_text(self.subject.text)
         self._show_subject()
-        offer = self.query_one(StarterOffer)
-        offer.display = not self.subject.ref
-        if self.subject.ref:
-            self.query_one("#text", TextEditor).focus()
-        else:
-            offer.focus()
+        self.query_one("#text", TextEditor).focus()
 
-    def first_frame_painted(self) -> None:
-        """The engine may start now."""
+    async def fill(self) -> None:
+        """The token panel, and then its tokens."""
+        await self.query_one("#token-panel").mount(
+            TokenStrip(id="strip"),
+            Tabs(*(Tab(page.title, id=f"tab-{page.title}") for page in PAGES), id="tabs"),
+            JobLine(id="job"),
+            Notice(id="notice"),
+            Container(id="pages"),
+        )
         if self.subject.ref:
             self._encode()
+        else:
+            await self._offer_starter()
+        await super().fill()
+
+    async def _offer_starter(self) -> None:
+        offer = StarterOffer(self.engine, id="offer")
+        await self.query_one("#token-panel").mount(offer, before="#pages")
+        offer.focus()
 
     # -- the text ------------------------------------------------------------------------
 
@@ -252,7 +254,6 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def _show_encoding(self, encoding: Encoding) -> None:
         self.subject = replace(self.subject, encoding=encoding)
-        self.query_one(StarterOffer).display = False
         source = TokenSource(encoding, (self.subject.text, self.subject.pair or ""))
         self._selected = min(self._selected, max(0, len(encoding) - 1))
         self.query_one(TokenStrip).set_source(source, self._selected)
@@ -302,18 +303,16 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     @on(Tabs.TabActivated, "#tabs")
     async def _tab_activated(self, event: Tabs.TabActivated) -> None:
-        title = str(event.tab.label)
-        kind = next(page for page in PAGES if title == page.TITLE)
-        pages = self.query_one("#pages")
+        entry = next(page for page in PAGES if page.title == str(event.tab.label))
         for page in self.query(TokenizePage):
             page.display = False
-        found = next((page for page in self.query(TokenizePage) if isinstance(page, kind)), None)
+        found = next(iter(self.query(f"#page-{entry.title}").results(TokenizePage)), None)
         if found is None:
-            found = kind(self.engine, id=f"page-{title}")
-            await pages.mount(found)
+            found = entry.load()(self.engine, id=f"page-{entry.title}")
+            await self.query_one("#pages").mount(found)
         found.display = True
-        self.set_class(not kind.USES_TEXT, "-alone")
-        self.set_class(not kind.USES_STRIP, "-no-strip")
+        self.set_class(not entry.uses_text, "-alone")
+        self.set_class(not entry.uses_strip, "-no-strip")
         if self.subject.ref:
             found.show(self.subject)
             found.select_token(self._selected)
@@ -321,14 +320,14 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def action_tab(self, by: int) -> None:
         """Go to a tab next to this one."""
         tabs = self.query_one("#tabs", Tabs)
-        titles = [page.TITLE for page in PAGES]
+        titles = [page.title for page in PAGES]
         now = titles.index(str(tabs.active_tab.label)) if tabs.active_tab else 0
         self.action_go_to_tab((now + by) % len(PAGES))
 
     def action_go_to_tab(self, number: int) -> None:
         """Go to a tab by its number."""
         focused = self.focused
-        self.query_one("#tabs", Tabs).active = f"tab-{PAGES[number].TITLE}"
+        self.query_one("#tabs", Tabs).active = f"tab-{PAGES[number].title}"
         if focused is not None and any(isinstance(a, TokenizePage) for a in focused.ancestors):
             self.query_one("#tabs", Tabs).focus()
 
@@ -355,8 +354,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self._select(event.row)
         self._select_span(event.row)
 
-    @on(AuditPage.TokenWanted)
-    def _token_wanted(self, event: AuditPage.TokenWanted) -> None:
+    @on(TokenWanted)
+    def _token_wanted(self, event: TokenWanted) -> None:
         self.action_go_to_tab(0)
         self._select(event.index)
         self._select_span(event.index)
@@ -386,6 +385,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     @work(group="pick", exclusive=True, exit_on_error=False)
     async def action_pick_model(self) -> None:
         """Choose another tokenizer."""
+        from hfterm.widgets.modals import ModelPicker
+
         try:
             known = await self.engine.call(ListModels())
         except HftermError as error:
@@ -395,14 +396,16 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         if ref:
             self.open_model(ref)
 
-    @on(TrainPage.Opened)
-    def _trained_opened(self, event: TrainPage.Opened) -> None:
+    @on(ModelWanted)
+    def _model_wanted(self, event: ModelWanted) -> None:
         self.open_model(event.ref)
         self.action_go_to_tab(0)
 
     def open_model(self, ref: str) -> None:
         """Show the same text with another tokenizer."""
         self.subject = replace(self.subject, ref=ref, info=None)
+        for offer in self.query(StarterOffer):
+            offer.display = offer.busy
         self._show_subject()
         self._encode()
 
@@ -414,6 +417,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     @work(group="pick", exclusive=True, exit_on_error=False)
     async def action_open_file(self) -> None:
         """Tokenize a local file."""
+        from hfterm.widgets.modals import Prompt
+
         path = await self.app.push_screen_wait(
             Prompt("Open a file", "A text file; all of it is tokenized. Esc closes.", "", "path")
         )
@@ -474,7 +479,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         page = self._page()
         if page is not None and page.stop():
             return True
-        if self.query_one(StarterOffer).stop():
+        if any(offer.stop() for offer in self.query(StarterOffer)):
             return True
         job = self.query_one("#job", JobLine)
         if job.display:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -22,8 +20,6 @@ SHOWN = 2_000
 
 class StepsPage(TokenizePage):
     """The stages of one text."""
-
-    TITLE: ClassVar[str] = "Steps"
 
     HELP = """\
 ## Steps

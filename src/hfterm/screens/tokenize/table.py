@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual.app import ComposeResult
 
 from hfterm.screens.tokenize.page import Subject, TokenizePage
@@ -14,9 +12,6 @@ from hfterm.widgets.token_source import TokenSource
 
 class TablePage(TokenizePage):
     """The token table."""
-
-    TITLE: ClassVar[str] = "Table"
-    USES_STRIP: ClassVar[bool] = True
 
     HELP = """\
 ## Table

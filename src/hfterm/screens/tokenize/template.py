@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -33,9 +31,6 @@ TINTS = {"system": "on $warning 18%", "user": "on $primary 18%", "assistant": "o
 
 class TemplatePage(TokenizePage):
     """A rendered chat template."""
-
-    TITLE: ClassVar[str] = "Template"
-    USES_TEXT: ClassVar[bool] = False
 
     HELP = """\
 ## Template

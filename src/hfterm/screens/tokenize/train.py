@@ -11,12 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Button, Input, Static
 
 from hfterm import paths
 from hfterm.engine.requests import TrainTokenizer
-from hfterm.screens.tokenize.page import Subject, TokenizePage
+from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage
 from hfterm.text import foreign, token_label
 from hfterm.tokenization.code import train_code
 from hfterm.tokenization.types import Trained, TrainOptions
@@ -25,9 +24,6 @@ from hfterm.widgets.fields import Choice, Field
 
 class TrainPage(TokenizePage):
     """A form, and what came of it."""
-
-    TITLE: ClassVar[str] = "Train"
-    USES_TEXT: ClassVar[bool] = False
 
     HELP = """\
 ## Train
@@ -43,13 +39,6 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
     ]  # fmt: skip
 
     _trained: Trained | None = None
-
-    class Opened(Message):
-        """The user wants the new tokenizer open."""
-
-        def __init__(self, ref: str) -> None:
-            super().__init__()
-            self.ref = ref
 
     def body(self) -> ComposeResult:
         """Fields, buttons, and the outcome."""
@@ -123,7 +112,7 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
     @on(Button.Pressed, "#train-open")
     def _open(self) -> None:
         if self._trained is not None:
-            self.post_message(self.Opened(self._trained.path))
+            self.post_message(ModelWanted(self._trained.path))
 
     async def _train(self, options: TrainOptions) -> None:
         out = str(Path(self._text("out")).expanduser())

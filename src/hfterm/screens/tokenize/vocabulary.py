@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, cast
+from typing import Literal, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -14,8 +14,8 @@ from hfterm.engine.requests import DecodeIds, SearchVocabulary
 from hfterm.errors import HftermError
 from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import foreign, token_label
+from hfterm.tokenization import types as result
 from hfterm.tokenization.code import decode_code, vocabulary_code
-from hfterm.tokenization.types import VocabularyEntry, VocabularyPage
 from hfterm.tokenization.vocabulary import parse_ids
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource
 from hfterm.widgets.fields import Choice, Field
@@ -26,11 +26,8 @@ PAGE = 5_000
 Mode = Literal["text", "regex", "id", "all"]
 
 
-class VocabularyTab(TokenizePage):
+class VocabularyPage(TokenizePage):
     """A searchable vocabulary."""
-
-    TITLE: ClassVar[str] = "Vocabulary"
-    USES_TEXT: ClassVar[bool] = False
 
     HELP = """\
 ## Vocabulary
@@ -136,7 +133,7 @@ class _Entries:
         GridColumn("kind", most=14, stretch=True),
     )
 
-    def __init__(self, page: VocabularyPage) -> None:
+    def __init__(self, page: result.VocabularyPage) -> None:
         self._entries = page.entries
 
     def __len__(self) -> int:
@@ -162,5 +159,5 @@ class _Entries:
         return [entry.id, entry.token, entry.decoded, size, entry.score, _kind(entry)]
 
 
-def _kind(entry: VocabularyEntry) -> str:
+def _kind(entry: result.VocabularyEntry) -> str:
     return "special" if entry.special else "added" if entry.added else ""
