@@ -84,19 +84,20 @@ def _run(work: Callable[[], Coroutine[None, None, R]]) -> R:
     try:
         return asyncio.run(work())
     except HftermError as error:
-        _fail(error)
+        raise _failed(error) from None
     except KeyboardInterrupt:
         typer.echo("Stopped.", err=True)
         raise typer.Exit(130) from None
 
 
-def _fail(error: HftermError) -> typer.Exit:
+def _failed(error: HftermError) -> typer.Exit:
+    """Say what happened and what to do, and give the exit code for it."""
     from hfterm.text import displayable
 
     typer.echo(f"hfterm: {displayable(error.message)}", err=True)
     if error.remedy:
         typer.echo(f"  {displayable(error.remedy)}", err=True)
-    raise typer.Exit(1)
+    return typer.Exit(1)
 
 
 def _print_json(value: object) -> None:

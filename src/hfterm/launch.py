@@ -24,7 +24,7 @@ def open_workbench(
         model: the model to open there.
         text: the text to begin with; None for the sample.
         mouse: take the mouse or not; None leaves it to the settings.
-        color: ``auto``, ``truecolor``, ``256``, ``16`` or ``none``; empty leaves it to the settings.
+        color: ``auto``, ``truecolor``, ``256``, ``16``, ``none``; empty leaves it to the settings.
 
     Returns:
         The exit code.

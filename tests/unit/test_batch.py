@@ -169,6 +169,12 @@ def test_no_pad_token(opened: Opened) -> None:
         (BatchOptions(truncation="longest_first", max_length=5, stride=-1), None, "stride is -1"),
         (BatchOptions(truncation="only_second", max_length=9), None, "no pairs"),
         (BatchOptions(truncation="only_first", max_length=6), ["x " * 50] * 2, "too short"),
+        # a panic of the Rust side: beside its pair a text has less room than the stride
+        (
+            BatchOptions(truncation="longest_first", max_length=12, stride=7, overflow=True),
+            ["x " * 50] * 2,
+            "must be strictly less",
+        ),
         (BatchOptions(pad_to_multiple_of=0), None, "pad_to_multiple_of is 0"),
         (
             BatchOptions(truncation="longest_first", max_length=9, pad_to_multiple_of=8),

@@ -263,8 +263,9 @@ def test_texts_report_and_can_be_cancelled(tmp_path: Path) -> None:
     seen: list[Progress] = []
     assert sum(1 for _ in iter_texts(str(file), Job(seen.append))) == 100_000
     assert 3 < len(seen) < 20
-    taken = 0
+    taken: list[str] = []
+    texts = iter_texts(str(file), Job(cancelled=lambda: len(taken) >= 3))
     with pytest.raises(Cancelled):
-        for _ in iter_texts(str(file), Job(cancelled=lambda: taken >= 3)):
-            taken += 1
-    assert taken == 3
+        for text in texts:  # not extend(): it would not show how far it came
+            taken.append(text)
+    assert len(taken) == 3

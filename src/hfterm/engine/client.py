@@ -101,10 +101,11 @@ class EngineClient:
         }
         try:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
-            log = self.log_file.open("ab")
+            log_file = self.log_file
+            log_file.touch()
         except OSError:  # a full or read-only disk must not keep the engine from starting
-            log = Path(os.devnull).open("ab")
-        with log:
+            log_file = Path(os.devnull)
+        with log_file.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "hfterm.engine.worker", "--fd", str(descriptor)],
                 stdin=subprocess.DEVNULL,

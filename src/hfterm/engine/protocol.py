@@ -13,14 +13,14 @@ import msgspec
 
 from hfterm.job import Progress
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 Lane = Literal["quick", "views", "long"]
 """Where a request runs. Each lane is one thread, so that a training does not delay a key."""
 
 
-class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
-    """A request whose answer is an `R`. Its class name is its name on the wire."""
+class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
+    """A request whose answer is an `R_co`. Its class name is its name on the wire."""
 
     RESULT: ClassVar[object]
     LANE: ClassVar[Lane] = "quick"

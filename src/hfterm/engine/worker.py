@@ -14,12 +14,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import cast
 
 import msgspec
 
 from hfterm.engine import protocol
-from hfterm.engine.protocol import LENGTH, Call, Cancel, Lane, Request
+from hfterm.engine.protocol import LENGTH, Call, Cancel, Lane
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job, Progress
 
@@ -93,9 +92,7 @@ class Worker:
         handler = self._handlers[call.method]
         job = Job(self._reporter(call.id), event.is_set)
         try:
-            request = cast(
-                "Request[object]", msgspec.msgpack.decode(call.request, type=handler.request)
-            )
+            request = msgspec.msgpack.decode(call.request, type=handler.request)
             result = handler.run(request, job)
             job.check()
             self._send(protocol.Done(call.id, protocol.pack(result)))
@@ -109,7 +106,7 @@ class Worker:
                     call.id, "memory", "The engine ran out of memory.", "Try a smaller text."
                 )
             )
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001
             # Nothing a library raises, Rust panics (BaseException) among them, may end the
             # lane: the client gets a sentence, the log file the traceback.
             traceback.print_exc()

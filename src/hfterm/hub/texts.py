@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -90,7 +91,7 @@ class TextSource:
             header = next(reader, None)
             if header is None:
                 return
-            ahead = [row for row, _ in zip(reader, range(LOOK), strict=False)]
+            ahead = list(islice(reader, LOOK))
             column = header.index(
                 self._choose({name: [row[i] for row in ahead if i < len(row)]
                               for i, name in enumerate(header)})
@@ -138,7 +139,7 @@ class TextSource:
 
     def _pick(self, items: Iterator[tuple[int, object]]) -> Iterator[str]:
         """The text of each object, or the value itself where it is a string."""
-        ahead = [item for item, _ in zip(items, range(LOOK), strict=False)]
+        ahead = list(islice(items, LOOK))
         objects = [cast("dict[str, object]", v) for _, v in ahead if isinstance(v, dict)]
         names = dict.fromkeys(name for item in objects for name in item)
         column = (

@@ -46,7 +46,7 @@ def help_text(screen: Screen[object]) -> str:
     parts: list[str] = []
     chain = list(screen.focused.ancestors_with_self) if screen.focused else [screen]
     for node in reversed(chain):
-        if isinstance(node, DOMNode) and node.HELP:
+        if node.HELP:
             parts.append(node.HELP)
     rows = ["## Keys here", "| key | what it does |", "|---|---|"]
     for active in screen.active_bindings.values():

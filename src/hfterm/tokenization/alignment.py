@@ -16,7 +16,7 @@ from hfterm.tokenization.types import Encoding
 class Group:
     """Neighbouring tokens that share characters, such as the byte pieces of one emoji."""
 
-    rows: range
+    rows: tuple[int, ...]
     start: int
     end: int
     span: str
@@ -65,10 +65,10 @@ def align(tokenizer: Tokenizer, text: str, encoding: Encoding, job: Job) -> Alig
     return result
 
 
-def _groups(encoding: Encoding, empty: list[int]) -> Iterator[tuple[range, int, int]]:
+def _groups(encoding: Encoding, empty: list[int]) -> Iterator[tuple[tuple[int, ...], int, int]]:
     """Maximal runs of rows whose spans overlap; rows without characters go to `empty`."""
     starts, ends = encoding.column("starts"), encoding.column("ends")
-    first = -1
+    rows: list[int] = []
     begin = reach = 0
     for row in range(len(encoding)):
         if encoding.special[row] or encoding.sequences[row] != 0:
@@ -76,17 +76,15 @@ def _groups(encoding: Encoding, empty: list[int]) -> Iterator[tuple[range, int, 
         if starts[row] >= ends[row]:
             empty.append(row)
             continue
-        if first >= 0 and starts[row] < reach:
-            reach = max(reach, ends[row])
-            continue
-        if first >= 0:
-            yield range(first, row), begin, reach
-        first, begin, reach = row, starts[row], ends[row]
-    if first >= 0:
-        last = len(encoding)
-        while encoding.special[last - 1] or encoding.sequences[last - 1] != 0:
-            last -= 1
-        yield range(first, last), begin, reach
+        if rows and starts[row] >= reach:
+            yield tuple(rows), begin, reach
+            rows = []
+        if not rows:
+            begin = reach = starts[row]
+        rows.append(row)
+        reach = max(reach, ends[row])
+    if rows:
+        yield tuple(rows), begin, reach
 
 
 class _Decoder:

@@ -89,7 +89,7 @@ def _offsets(alignment: Alignment, encoding: Encoding) -> Finding:
     wrong = alignment.wrong
     if wrong:
         examples = "; ".join(
-            f"row {group.rows.start} says {group.span!r} and decodes to {group.decoded!r}"
+            f"row {group.rows[0]} says {group.span!r} and decodes to {group.decoded!r}"
             for group in wrong[:NAMED]
         )
         return Finding(

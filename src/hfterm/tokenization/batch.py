@@ -193,11 +193,20 @@ def _call(
     except Exception as error:
         # Rust raises bare Exception, transformers ValueError, OverflowError and others: each
         # says that the options do not fit, in words that are worth showing.
-        raise HftermError(
-            "bad-batch",
-            f"The tokenizer refuses this batch: {str(error).strip().rstrip(',.')}.",
-            _remedy(str(error), options),
-        ) from error
+        raise _refused(error, options) from error
+    except BaseException as error:
+        # a panic of the Rust side is no Exception, and its class can't be imported
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _refused(error, options) from error
+
+
+def _refused(error: BaseException, options: BatchOptions) -> HftermError:
+    return HftermError(
+        "bad-batch",
+        f"The tokenizer refuses this batch: {str(error).strip().rstrip(',.')}.",
+        _remedy(str(error), options),
+    )
 
 
 def _remedy(reason: str, options: BatchOptions) -> str:
@@ -206,6 +215,8 @@ def _remedy(reason: str, options: BatchOptions) -> str:
             f"{options.truncation} may only cut one side, and the other alone is longer than "
             "max_length: choose longest_first or a larger max_length."
         )
+    if "stride" in reason:
+        return "Beside its pair a text has less room than the stride: choose a smaller stride."
     if "pad_to_multiple_of" in reason:
         return "Make max_length a multiple of pad_to_multiple_of."
     if "TextEncodeInput" in reason:

@@ -24,6 +24,10 @@ __all__ = ["compare", "compare_refs", "slow_against_fast"]
 
 LISTED = 500
 """Differing spans that are listed; all are counted."""
+JOINED = 200
+"""Characters up to which neighbouring differences are joined to one span."""
+SHOWN = 1000
+"""Characters and pieces of one difference that are given; an ellipsis stands for the rest."""
 RUNS = 5
 """Encodings that are timed, at most."""
 PATIENCE = 1.0
@@ -163,11 +167,20 @@ class _Cuts:
 
     def pieces(self, start: int, end: int) -> tuple[str, ...]:
         """Their strings, as the tokenizer writes them."""
-        return tuple(self.encoding.token(self.rows[i]).token for i in self.within(start, end))
+        inside = self.within(start, end)
+        found = tuple(self.encoding.token(self.rows[i]).token for i in inside[:SHOWN])
+        return found if len(inside) <= SHOWN else (*found, "…")
+
+
+def _shown(text: str, start: int, end: int) -> str:
+    return text[start:end] if end - start <= SHOWN else text[start : start + SHOWN] + "…"
 
 
 def _differences(cuts: Sequence[_Cuts | None], text: str, job: Job) -> tuple[list[Difference], int]:
-    """Maximal spans between cuts that all share, in which some spans are not shared."""
+    """Spans between cuts that all share, in which some cuts are not shared.
+
+    Those that touch are joined, but for white space between them: words stay apart.
+    """
     with_offsets = [one for one in cuts if one is not None]
     if len(with_offsets) < 2:
         return [], 0
@@ -175,18 +188,22 @@ def _differences(cuts: Sequence[_Cuts | None], text: str, job: Job) -> tuple[lis
     edges = sorted(shared)
     spans: list[tuple[int, int]] = []
     total = 0
-    last_end = -1
+    begin = last_end = -1
     for index, (start, end) in enumerate(pairwise(edges)):
         if index % 4096 == 0:
             job.check()
         first = with_offsets[0].spans(start, end)
         if all(one.spans(start, end) == first for one in with_offsets[1:]):
             continue
-        if start == last_end:
+        joins = start == last_end and not (
+            text[start:end].isspace() or text[start - 1].isspace() or end - begin > JOINED
+        )
+        if joins:
             if total <= LISTED:
                 spans[-1] = (spans[-1][0], end)
         else:
             total += 1
+            begin = start
             if total <= LISTED:
                 spans.append((start, end))
         last_end = end
@@ -194,7 +211,7 @@ def _differences(cuts: Sequence[_Cuts | None], text: str, job: Job) -> tuple[lis
         Difference(
             start,
             end,
-            text[start:end],
+            _shown(text, start, end),
             tuple(() if one is None else one.pieces(start, end) for one in cuts),
         )
         for start, end in spans

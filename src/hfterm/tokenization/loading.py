@@ -50,7 +50,7 @@ class LoadedTokenizer:
         if self.fast is None:
             raise HftermError(
                 "python-backend",
-                f"{self.info.cls} is a Python-backend tokenizer: it has no Rust pipeline to look into.",
+                f"{self.info.cls} is a Python-backend tokenizer: it has no Rust pipeline.",
                 "Use a tokenizer with a tokenizer.json for this view.",
             )
         return self.fast

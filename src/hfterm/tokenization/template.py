@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job
 from hfterm.tokenization.encoding import encode
 from hfterm.tokenization.loading import LoadedTokenizer
+from hfterm.tokenization.parsing import parse_messages
 from hfterm.tokenization.role_spans import role_spans
 from hfterm.tokenization.types import Message, Rendered
 
 if TYPE_CHECKING:
     from jinja2 import TemplateError
 
-ROLE_LINE = re.compile(r"(?im)^[ \t]*(system|developer|user|assistant|tool)[ \t]*:[ \t]?")
+__all__ = ["parse_messages", "render"]
 
 
 def render(
@@ -73,55 +72,6 @@ def render(
         template=template,
         name=name or "default",
     )
-
-
-def parse_messages(text: str) -> list[Message]:
-    """Messages from JSON, from a transcript (``user: …``), or a plain text as one user message.
-
-    Raises:
-        HftermError: nothing there, or JSON that is not a list of messages.
-    """
-    if not text.strip():
-        raise HftermError("empty", "There are no messages.", "Type one, such as: user: Hello")
-    if re.match(r"\s*(\[\s*\{|\[\s*\]\s*$|\{\s*\")", text):
-        return _from_json(text)
-    if not ROLE_LINE.match(text.lstrip()):
-        return [Message("user", text)]
-    parts = ROLE_LINE.split(text.strip())[1:]
-    return [
-        Message(role.lower(), content.strip())
-        for role, content in zip(parts[::2], parts[1::2], strict=True)
-    ]
-
-
-def _from_json(text: str) -> list[Message]:
-    try:
-        value: object = json.loads(text)
-    except ValueError as error:
-        raise HftermError(
-            "bad-messages",
-            f"The messages look like JSON but are not: {error}.",
-            'Write a list such as [{"role": "user", "content": "Hello"}].',
-        ) from error
-    if isinstance(value, dict):
-        value = cast("dict[str, object]", value).get("messages", [value])
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    if not items:
-        raise HftermError("empty", "The JSON holds no messages.", "Add one to the list.")
-    return [_message(number, item) for number, item in enumerate(items, 1)]
-
-
-def _message(number: int, item: object) -> Message:
-    fields = cast("dict[str, object]", item) if isinstance(item, dict) else {}
-    role, content = fields.get("role"), fields.get("content")
-    if not isinstance(role, str) or not isinstance(content, str):
-        missing = "role" if not isinstance(role, str) else "content"
-        raise HftermError(
-            "bad-messages",
-            f"Message {number} has no {missing} that is a text.",
-            'Each is {"role": "user", "content": "…"}.',
-        )
-    return Message(role, content)
 
 
 def _template(loaded: LoadedTokenizer, name: str | None) -> str:

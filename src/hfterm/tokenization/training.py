@@ -174,7 +174,9 @@ def _made_whole(out: Path) -> Generator[Path]:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
-        raise _not_written(out, error.errno, str(error.strerror or error)) from error
+        # "exists" here means that a parent of `out` is a file
+        number = None if error.errno == errno.EEXIST else error.errno
+        raise _not_written(out, number, f"{out.parent}: {error.strerror or error}") from error
     try:
         yield folder
         folder.chmod(0o755)

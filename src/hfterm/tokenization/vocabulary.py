@@ -13,8 +13,11 @@ from weakref import WeakKeyDictionary
 from hfterm.errors import HftermError
 from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer
+from hfterm.tokenization.parsing import parse_ids
 from hfterm.tokenization.tutorial_stages import decode_text
 from hfterm.tokenization.types import Decoded, VocabularyEntry, VocabularyPage
+
+__all__ = ["Mode", "decode_ids", "parse_ids", "search"]
 
 Mode = Literal["text", "regex", "id", "all"]
 
@@ -109,30 +112,6 @@ def decode_ids(loaded: LoadedTokenizer, ids: list[int]) -> Decoded:
         text=decode_text(loaded, ids),
         clean=decode_text(loaded, ids, skip_special_tokens=True),
     )
-
-
-def parse_ids(text: str) -> list[int]:
-    """Ids from what a person pastes: spaces, commas, new lines, brackets, a JSON list, a tensor.
-
-    Raises:
-        HftermError: a piece that is not an id, named.
-    """
-    inner = text.strip().removeprefix("tensor(").removesuffix(")")
-    pieces = re.sub(r"[\[\](){},;]", " ", inner).split()
-    if not pieces:
-        raise HftermError(
-            "empty", "There are no ids to decode.", "Type some, such as 101 2023 102."
-        )
-    ids: list[int] = []
-    for piece in pieces:
-        if not (piece.isascii() and piece.isdigit()):
-            raise HftermError(
-                "bad-id",
-                f"{piece[:40]!r} is not an id.",
-                "Ids are whole numbers from 0, separated by spaces, commas or lines.",
-            )
-        ids.append(int(piece[:20]))
-    return ids
 
 
 def _table(loaded: LoadedTokenizer, job: Job) -> _Table:

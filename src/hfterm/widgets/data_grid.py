@@ -6,7 +6,7 @@ length and a `row`. A repaint of 50 rows takes about 5 ms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -156,8 +156,14 @@ class DataGrid(ScrollView, can_focus=True):
         scrollbar-size-horizontal: 1;
     }
     DataGrid > .grid--header { color: $text-muted; }
-    DataGrid > .grid--cursor { background: $block-cursor-blurred-background; color: $block-cursor-blurred-foreground; }
-    DataGrid:focus > .grid--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+    DataGrid > .grid--cursor {
+        background: $block-cursor-blurred-background;
+        color: $block-cursor-blurred-foreground;
+    }
+    DataGrid:focus > .grid--cursor {
+        background: $block-cursor-background;
+        color: $block-cursor-foreground;
+    }
     DataGrid > .grid--dim { color: $text-muted; }
     DataGrid > .grid--special { color: $text-muted; text-style: italic; }
     DataGrid > .grid--accent { color: $accent; }
@@ -204,16 +210,14 @@ class DataGrid(ScrollView, can_focus=True):
         self.source: GridSource = NO_ROWS
         self._widths: list[int] = []
         self._styles: dict[str, Style] = {}
-        self.set_reactive(DataGrid.empty, empty)
+        self.empty = empty
 
     def set_source(self, source: GridSource, *, cursor: int | None = None) -> None:
         """Show other rows. The cursor stays where it is unless `cursor` says where to go."""
         self.source = source
         self._measure()
         last = max(0, len(source) - 1)
-        self.set_reactive(
-            DataGrid.cursor_row, min(self.cursor_row if cursor is None else cursor, last)
-        )
+        self.cursor_row = min(self.cursor_row if cursor is None else cursor, last)
         self.refresh()
         if cursor is not None:
             self._show_cursor()
@@ -361,6 +365,3 @@ class DataGrid(ScrollView, can_focus=True):
     def watch_has_focus(self, _: bool) -> None:
         """The cursor row is drawn in the accent while the table has the focus."""
         self.refresh()
-
-
-RowFormatter = Callable[[int], Sequence[Cell]]

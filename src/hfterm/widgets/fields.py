@@ -59,7 +59,7 @@ class Choice(Widget, can_focus=True):
         super().__init__(id=id)
         self.label = label
         self.values = tuple(values)
-        self.set_reactive(Choice.value, value if value is not None else self.values[0])
+        self.value = value if value is not None else self.values[0]
 
     def render(self) -> Content:
         """Label and value."""

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hfterm.engine.client import EngineStatus
-from hfterm.system.samples import SystemSample
+from hfterm.system.samples import GpuSample, SystemSample
 
 BARS = "▁▂▃▄▅▆▇█"
 PHASES = {
@@ -59,13 +59,21 @@ class StatusBar(Horizontal):
             f"cpu {bar(cpu / 100)} {cpu} %",
             f"ram {bar(used / total)} {used:.1f}/{total:.1f} GB",
         ]
-        for index, gpu in enumerate(sample.gpus):
-            text = f"gpu{index} {bar(gpu.utilization / 100)} {gpu.utilization:.0f} %"
-            text += f" {gpu.memory_used / gib:.1f}/{gpu.memory_total / gib:.1f} GB"
-            if gpu.temperature is not None:
-                text += f" {gpu.temperature:.0f} °C"
-            parts.append(text)
+        parts += [_gpu(index, gpu) for index, gpu in enumerate(sample.gpus)]
         text = " · ".join(parts)
         line = self.query_one("#status-machine", Static)
         if str(line.content) != text:
             line.update(Content(text))
+
+
+def _gpu(index: int, gpu: GpuSample) -> str:
+    """What the driver says of a GPU; it need not say everything."""
+    parts = [f"gpu{index}"]
+    if gpu.utilization is not None:
+        parts.append(f"{bar(gpu.utilization / 100)} {gpu.utilization:.0f} %")
+    if gpu.memory_used is not None and gpu.memory_total is not None:
+        gib = 1024**3
+        parts.append(f"{gpu.memory_used / gib:.1f}/{gpu.memory_total / gib:.1f} GB")
+    if gpu.temperature is not None:
+        parts.append(f"{gpu.temperature:.0f} °C")
+    return " ".join(parts)

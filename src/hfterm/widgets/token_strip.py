@@ -69,7 +69,10 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
     TokenStrip > .strip--3 { background: $foreground 18%; }
     TokenStrip > .strip--special { color: $text-muted; text-style: italic; }
     TokenStrip > .strip--gap { color: $text-muted; }
-    TokenStrip > .strip--selected { background: $block-cursor-background; color: $block-cursor-foreground; }
+    TokenStrip > .strip--selected {
+        background: $block-cursor-background;
+        color: $block-cursor-foreground;
+    }
     TokenStrip:nocolor > .strip--0 { text-style: underline; }
     TokenStrip:nocolor > .strip--2 { text-style: underline; }
     TokenStrip:nocolor > .strip--selected { text-style: reverse; }

@@ -10,7 +10,6 @@ from hfterm.engine.protocol import Lane, Request
 from hfterm.job import Job
 
 Q = TypeVar("Q", bound=Request[object])
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -26,15 +25,13 @@ class Registry(dict[str, Handler]):
     """Handlers by the name of their request."""
 
     def answers(
-        self, request: type[Request[R]]
-    ) -> Callable[[Callable[[Q, Job], R]], Callable[[Q, Job], R]]:
+        self, request: type[Q]
+    ) -> Callable[[Callable[[Q, Job], object]], Callable[[Q, Job], object]]:
         """Register a function as the answer to `request`."""
 
-        def register(function: Callable[[Q, Job], R]) -> Callable[[Q, Job], R]:
+        def register(function: Callable[[Q, Job], object]) -> Callable[[Q, Job], object]:
             self[request.__name__] = Handler(
-                cast("type[Request[object]]", request),
-                request.LANE,
-                cast("Callable[[Request[object], Job], object]", function),
+                request, request.LANE, cast("Callable[[Request[object], Job], object]", function)
             )
             return function
 

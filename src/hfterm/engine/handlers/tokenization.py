@@ -159,7 +159,7 @@ def train_tokenizer(request: ask.TrainTokenizer, job: Job) -> result.Trained:
     """A new tokenizer."""
     from hfterm.tokenization import training
 
-    return training.train(request.source, request.options, Path(request.out), job)
+    return training.train(request.source, request.options, Path(request.out).expanduser(), job)
 
 
 @HANDLERS.answers(ask.AuditText)

@@ -41,6 +41,11 @@ class Subject:
         return self.ref if in_cache else self.info.path
 
     @property
+    def fast(self) -> bool:
+        """Whether it has the Rust backend, as far as is known."""
+        return self.info is None or self.info.kind == "fast"
+
+    @property
     def script_text(self) -> str | Path:
         """The text, or the file it came from, for a script."""
         return Path(self.path) if self.path else self.text

@@ -280,7 +280,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         where = f"{subject.path} · " if subject.path else ""
         only = "read-only · " if text.has_class("-read-only") else ""
         text.border_subtitle = foreign(
-            f"{elide_middle(where, 60)}{only}{_count(len(subject.text), 'char')} · {_count(lines, 'line')}"
+            f"{elide_middle(where, 60)}{only}"
+            f"{_count(len(subject.text), 'char')} · {_count(lines, 'line')}"
         )
         panel = self.query_one("#token-panel")
         if encoding is None:
@@ -423,10 +424,14 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             Prompt("Open a file", "A text file; all of it is tokenized. Esc closes.", "", "path")
         )
         if path:
-            full = str(Path(path).expanduser().absolute())
-            self.subject = replace(self.subject, path=full, pair=None, encoding=None)
-            self._show_pair()
-            self._encode()
+            self.open_document(path)
+
+    def open_document(self, path: str) -> None:
+        """Show the tokens of a whole file."""
+        full = str(Path(path).expanduser().absolute())
+        self.subject = replace(self.subject, path=full, pair=None, encoding=None)
+        self._show_pair()
+        self._encode()
 
     def action_new_text(self) -> None:
         """Leave the file; what is read-only becomes an empty editor."""

@@ -70,7 +70,8 @@ pre-tokenizer refer to the normalized text. `F2` shows the script.
         """The same stages in Python."""
         if self.subject is None:
             return ""
-        return steps_code(self.subject.source, self.subject.text[:SHOWN], self.subject.pair)
+        subject = self.subject
+        return steps_code(subject.source, subject.text[:SHOWN], subject.pair, fast=subject.fast)
 
 
 def draw(steps: Steps) -> Content:

@@ -53,4 +53,5 @@ Moving here selects the span in the text, and the other way round.
             self.subject.script_text,
             self.subject.pair,
             self.subject.add_special_tokens,
+            fast=self.subject.fast,
         )

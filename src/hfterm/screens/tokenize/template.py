@@ -13,7 +13,7 @@ from hfterm.errors import HftermError
 from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import displayable, foreign
 from hfterm.tokenization.code import template_code
-from hfterm.tokenization.template import parse_messages
+from hfterm.tokenization.parsing import parse_messages
 from hfterm.tokenization.types import Rendered
 from hfterm.widgets.data_grid import GridSource
 from hfterm.widgets.fields import Choice
@@ -95,9 +95,11 @@ makes the model answer; continuing leaves the last message open.
             return
         count = len(rendered.encoding)
         self.query_one("#template-facts", Static).update(
-            foreign(f"{len(messages)} messages · {len(rendered.text):,} characters · {count:,} tokens",
-                    "$text-muted")
-        )  # fmt: skip
+            foreign(
+                f"{len(messages)} messages · {len(rendered.text):,} characters · {count:,} tokens",
+                "$text-muted",
+            )
+        )
         self.query_one("#template-text", Static).update(_tinted(rendered))
 
     def exported(self) -> tuple[str, GridSource] | None:

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Static
 
 from hfterm import paths
 from hfterm.engine.requests import TrainTokenizer
+from hfterm.hub import starter
 from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage
 from hfterm.text import foreign, token_label
 from hfterm.tokenization.code import train_code
@@ -115,9 +116,8 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
             self.post_message(ModelWanted(self._trained.path))
 
     async def _train(self, options: TrainOptions) -> None:
-        out = str(Path(self._text("out")).expanduser())
         trained = await self.ask(
-            TrainTokenizer(source=self._text("source"), options=options, out=out)
+            TrainTokenizer(source=self._text("source"), options=options, out=self._text("out"))
         )
         if trained is None:
             return
@@ -128,12 +128,18 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
     def refresh_page(self, subject: Subject) -> None:
         """Nothing to ask: the form waits for Start."""
 
+    def _source_file(self) -> str:
+        """The file behind the source, for a script."""
+        source = self._text("source")
+        found = starter.starter_path(source) if starter.is_starter(source) else None
+        return str(found or Path(source).expanduser())
+
     def code(self) -> str:
         """The same training."""
         options = self._options()
         if options is None:
             return ""
-        return train_code(options, [self._text("source")], self._text("out"))
+        return train_code(options, [self._source_file()], self._text("out"))
 
 
 def _outcome(trained: Trained) -> Content:

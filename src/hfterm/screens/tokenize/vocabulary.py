@@ -16,7 +16,7 @@ from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import foreign, token_label
 from hfterm.tokenization import types as result
 from hfterm.tokenization.code import decode_code, vocabulary_code
-from hfterm.tokenization.vocabulary import parse_ids
+from hfterm.tokenization.parsing import parse_ids
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource
 from hfterm.widgets.fields import Choice, Field
 
@@ -118,7 +118,9 @@ what the id alone decodes to. Below, type any ids (`101 7592 102`, `[101, 7592]`
                 return decode_code(self.subject.source, parse_ids(text))
             except HftermError:
                 return ""
-        return vocabulary_code(self.subject.source, *self._query)
+        return vocabulary_code(
+            self.subject.source, *self._query, limit=PAGE, fast=self.subject.fast
+        )
 
 
 class _Entries:
