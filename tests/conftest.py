@@ -1,8 +1,14 @@
-"""What every test directory shares: the zoo of tokenizers. Makes `zoo` and `corpus` importable."""
+"""What every test directory shares: isolation from the user, the zoo, the starter kit, an engine.
+
+Makes `zoo`, `corpus`, `pty_terminal` and `hub_server` importable.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ipaddress
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +18,106 @@ import pytest
 from zoo import build_zoo
 
 if TYPE_CHECKING:
+    from hfterm.engine.client import EngineClient
     from hfterm.tokenization.loading import LoadedTokenizer
+
+# huggingface_hub reads these when it is imported, which a session fixture may already do.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+KIT = ("minilm", "smollm2", "reviews", "sms-spam")
+HOMES = (
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "XDG_CACHE_HOME",
+    "HF_HOME",
+)
+CLEARED = (
+    "HF_ENDPOINT",
+    "HF_TOKEN",
+    "HF_HUB_CACHE",
+    "HFTERM_SETTINGS",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_CONFIG_FILE",
+)
+
+
+@pytest.fixture(autouse=True)
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes a folder of the user's. HFTERM_STARTER stays as it came."""
+    home = tmp_path_factory.mktemp("home")  # not in tmp_path, which tests expect to be empty
+    monkeypatch.setenv("HOME", str(home))
+    for name in HOMES:
+        monkeypatch.setenv(name, str(home / name.lower()))
+    for name in CLEARED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+def is_outside(address: object) -> bool:
+    """Whether a socket address is another machine's. Unix sockets and names of this one are not."""
+    if not isinstance(address, tuple):
+        return False
+    host = str(address[0])
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host not in ("localhost", "")
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test that connects to another machine, also when it swallows the refusal."""
+    outside: list[object] = []
+
+    def guard(name: str) -> None:
+        real = getattr(socket.socket, name)
+
+        def connect(self: socket.socket, address: object) -> object:
+            if is_outside(address):
+                outside.append(address)
+                raise ConnectionRefusedError(f"a test connects to {address!r}")
+            return real(self, address)
+
+        monkeypatch.setattr(socket.socket, name, connect)
+
+    guard("connect")
+    guard("connect_ex")
+    yield
+    assert not outside, f"connected to other machines: {outside}"
+
+
+@pytest.fixture(scope="session")
+def starter_kit() -> Path:
+    """The folder of the starter kit, complete. Read only."""
+    named = os.environ.get("HFTERM_STARTER")
+    if not named:
+        pytest.fail(
+            "These tests need the starter kit: run `make test`, or set HFTERM_STARTER to a folder "
+            "and fill it with `hfterm starter`."
+        )
+    folder = Path(named).expanduser().absolute()
+    missing = [name for name in KIT if not (folder / name).is_dir()]
+    if missing:
+        pytest.fail(
+            f"The starter kit in {folder} lacks {', '.join(missing)}: run `make test`, or "
+            "`hfterm starter` with HFTERM_STARTER set to it."
+        )
+    return folder
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[EngineClient]:
+    """A client with a process of its own, started by its first call and ended with the test."""
+    from hfterm.engine.client import EngineClient
+
+    client = EngineClient("test", warm=False)
+    yield client
+    await client.close()
 
 
 @pytest.fixture(scope="session")

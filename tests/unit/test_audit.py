@@ -46,7 +46,7 @@ def test_every_question_is_answered_once_whatever_the_text(opened: Opened) -> No
                 assert finding.detail
                 assert all(0 <= row < size for row in finding.rows), (name, text, finding)
                 assert list(finding.rows) == sorted(set(finding.rows))
-        assert len(titles or []) == (10 if name in FAST else 7)
+        assert len(titles or []) == (11 if name in FAST else 8)
 
 
 def test_offsets_of_the_zoo_are_right(opened: Opened) -> None:
@@ -95,6 +95,9 @@ def test_unknown_tokens_with_their_rows(opened: Opened) -> None:
     assert finding.rows == tuple(unknown)
     assert finding.count == len(unknown) == 2
     assert findings(loaded, "the town")["Unknown tokens"].severity == "ok"
+    # GPT-2's unknown token is its end of text: that one was not unknown
+    assert severities(opened("gpt2"), "a<|endoftext|>")["Unknown tokens"] == "ok"
+    assert findings(loaded, "[UNK] 𓂀")["Unknown tokens"].rows == (2,)
 
 
 def test_characters_in_no_token(opened: Opened) -> None:
@@ -148,6 +151,7 @@ def test_round_trip(opened: Opened) -> None:
         ("wordpiece-uncased", "[cls] a", 0),
         ("gpt2", "[CLS]", 0),
         ("byt5", "a</s>b", 1),
+        ("word-level", "[UNK] 𓂀", 1),
     ],
 )
 def test_special_tokens_that_the_text_spells(

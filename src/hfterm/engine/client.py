@@ -18,7 +18,7 @@ import msgspec
 
 from hfterm import paths
 from hfterm.engine import protocol
-from hfterm.engine.protocol import LENGTH, Request
+from hfterm.engine.protocol import LENGTH, MAX_FRAME, Request
 from hfterm.errors import HftermError
 from hfterm.job import Progress
 
@@ -147,9 +147,15 @@ class EngineClient:
         try:
             while True:
                 (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                if length > MAX_FRAME:
+                    raise msgspec.DecodeError(f"a frame of {length} bytes")
                 self._receive(protocol.decode_from_engine(await reader.readexactly(length)))
         except (asyncio.IncompleteReadError, ConnectionError):
             await self._bury(process)
+        except msgspec.MsgspecError as error:
+            # after one frame that is none, no later one can be found in the stream
+            process.kill()
+            await self._bury(process, f"it sent what is no message: {error}")
 
     def _receive(self, message: protocol.FromEngine) -> None:
         if isinstance(message, protocol.EngineState):
@@ -160,15 +166,19 @@ class EngineClient:
             return
         if isinstance(message, protocol.ProgressEvent):
             if pending.on_progress is not None:
-                pending.on_progress(message.progress)
+                try:
+                    pending.on_progress(message.progress)
+                except Exception as error:  # noqa: BLE001
+                    # the caller's own fault is the caller's: the others go on being read
+                    pending.future.set_exception(error)
         elif isinstance(message, protocol.Done):
             pending.future.set_result(message.result)
         else:
             pending.future.set_exception(HftermError(message.kind, message.message, message.remedy))
 
-    async def _bury(self, process: subprocess.Popen[bytes]) -> None:
+    async def _bury(self, process: subprocess.Popen[bytes], why: str = "") -> None:
         code = await asyncio.to_thread(process.wait)
-        why = _how_it_ended(code)
+        why = why or _how_it_ended(code)
         if self._writer is not None:
             self._writer.close()
             self._writer = None

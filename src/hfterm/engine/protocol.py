@@ -73,6 +73,8 @@ ToEngine = Call | Cancel
 FromEngine = ProgressEvent | Done | Failed | EngineState
 
 LENGTH = struct.Struct("<Q")
+MAX_FRAME = 1 << 36
+"""Bytes. A greater length is no length: something else wrote to the socket."""
 
 _encoder = msgspec.msgpack.Encoder()
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode

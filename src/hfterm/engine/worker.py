@@ -53,8 +53,13 @@ class Worker:
                 if event is not None:
                     event.set()
                 continue
+            handler = self._handlers.get(message.method)
+            if handler is None:
+                text = f"The engine knows no request {message.method!r}."
+                self._send(protocol.Failed(message.id, "internal", text, "Restart hfterm."))
+                continue
             self._cancelled[message.id] = threading.Event()
-            self._queues[self._handlers[message.method].lane].put(message)
+            self._queues[handler.lane].put(message)
 
     def _read(self) -> bytes | None:
         header = self._read_exactly(LENGTH.size)

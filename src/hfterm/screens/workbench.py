@@ -53,6 +53,9 @@ class WorkbenchScreen(Screen[None]):
         await self.query_one("#foot").mount(
             StatusBar(), Footer(show_command_palette=False, compact=True)
         )
+        self.query_one(StatusBar).show_engine(self.engine.status)
+        # a footer that comes after the bindings were announced waits for their next change
+        self.call_after_refresh(self.refresh_bindings)
 
     # -- what the application's actions ask of a screen ------------------------------------
 

@@ -28,7 +28,7 @@ def audit(loaded: LoadedTokenizer, text: str, encoding: Encoding, job: Job | Non
     The findings come in a fixed order, one for each question, also where all is well.
     """
     job = job or Job()
-    findings = [_pipeline(loaded), _unknown(encoding)]
+    findings = [_pipeline(loaded), _unknown(text, encoding)]
     if loaded.fast is not None:
         alignment = align(loaded.fast, text, encoding, job)
         findings += [
@@ -39,7 +39,7 @@ def audit(loaded: LoadedTokenizer, text: str, encoding: Encoding, job: Job | Non
     job.check()
     findings += [
         _round_trip(loaded, text, encoding),
-        _specials(loaded, encoding),
+        _specials(loaded, text, encoding),
         _invisible(text, encoding),
         _stored(loaded, encoding),
         _too_long(loaded, encoding),
@@ -70,12 +70,18 @@ def _pipeline(loaded: LoadedTokenizer) -> Finding:
     )
 
 
-def _unknown(encoding: Encoding) -> Finding:
+def _unknown(text: str, encoding: Encoding) -> Finding:
     if encoding.unk_id is None:
         return Finding(
             severity="ok", title="Unknown tokens", detail="It has no unknown token: none needed."
         )
-    rows = [row for row, id_ in enumerate(encoding.column("ids")) if id_ == encoding.unk_id]
+    rows = [
+        row
+        for row, id_ in enumerate(encoding.column("ids"))
+        if id_ == encoding.unk_id
+        and not encoding.special[row]
+        and not _spelled(row, text, encoding)
+    ]
     return _rows(
         "Unknown tokens",
         rows,
@@ -161,14 +167,15 @@ def _round_trip(loaded: LoadedTokenizer, text: str, encoding: Encoding) -> Findi
     )
 
 
-def _specials(loaded: LoadedTokenizer, encoding: Encoding) -> Finding:
+def _specials(loaded: LoadedTokenizer, text: str, encoding: Encoding) -> Finding:
     """Special tokens that the text itself spells, which a model takes for the real ones."""
     specials = {special.id for special in loaded.info.special_tokens}
-    specials.discard(loaded.info.unk_id if loaded.info.unk_id is not None else -1)
     rows = [
         row
         for row, id_ in enumerate(encoding.column("ids"))
-        if id_ in specials and not encoding.special[row]
+        if id_ in specials
+        and not encoding.special[row]
+        and (id_ != encoding.unk_id or _spelled(row, text, encoding))
     ]
     found = Counter(encoding.token(row).token for row in rows)
     names = ", ".join(f"{token!r} ×{count:,}" for token, count in found.most_common(NAMED))
@@ -274,6 +281,13 @@ def _rows(title: str, rows: list[int], severity: str, found: str, fine: str) -> 
         count=len(rows),
         rows=tuple(rows[:ROWS]),
     )
+
+
+def _spelled(row: int, text: str, encoding: Encoding) -> bool:
+    """Whether the text holds the token literally; GPT-2's unknown token is its end of text."""
+    start, end = encoding.column("starts")[row], encoding.column("ends")[row]
+    name = encoding.pieces[encoding.column("ids")[row]]
+    return start >= 0 and encoding.sequences[row] == 0 and text[start:end].strip() == name
 
 
 def _tokens(count: int) -> str:

@@ -49,7 +49,7 @@ class GridColumn:
         label: header; its unit stands here once, never in the cells.
         right: numbers are right-aligned.
         most: widest, in cells.
-        stretch: takes the width that is left over.
+        stretch: takes exactly the width that the others leave, and is cut to it.
     """
 
     label: str
@@ -152,8 +152,9 @@ class DataGrid(ScrollView, can_focus=True):
     DataGrid {
         height: 1fr;
         background: transparent;
-        scrollbar-size-vertical: 1;
-        scrollbar-size-horizontal: 1;
+        scrollbar-size: 1 1;
+        scrollbar-color: $border-blurred;
+        scrollbar-background: $background;
     }
     DataGrid > .grid--header { color: $text-muted; }
     DataGrid > .grid--cursor {
@@ -209,6 +210,7 @@ class DataGrid(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.source: GridSource = NO_ROWS
         self._widths: list[int] = []
+        self._gap = 2
         self._styles: dict[str, Style] = {}
         self.empty = empty
 
@@ -241,13 +243,16 @@ class DataGrid(ScrollView, can_focus=True):
                 width = cell_len(cell.text)
                 if width > widths[position]:
                     widths[position] = min(width, columns[position].most)
-        spare = self.size.width - 1 - sum(width + 2 for width in widths)
+        width = self.size.width - 1
+        # two cells between columns where there is room for it, one where there is not
+        self._gap = 2 if sum(widths) + 2 * len(widths) <= width else 1
         for position, column in enumerate(columns):
-            if column.stretch and spare > 0:
-                widths[position] += spare
-                spare = 0
+            if column.stretch:
+                others = sum(widths) - widths[position]
+                least = cell_len(column.label)
+                widths[position] = max(least, width - others - self._gap * len(widths))
         self._widths = widths
-        self.virtual_size = Size(sum(width + 2 for width in widths), count + 1)
+        self.virtual_size = Size(sum(widths) + self._gap * len(widths) - 1, count + 1)
 
     def on_resize(self) -> None:
         """The stretching column takes what is left."""
@@ -302,8 +307,10 @@ class DataGrid(ScrollView, can_focus=True):
         base = self._style(name)
         for cell, column, size in zip(cells, self.source.columns, self._widths, strict=True):
             style = base if name or not cell.tone else self._style(cell.tone)
-            segments.append(Segment(f" {fit(cell.text, size, right=column.right)} ", style))
-        strip = Strip(segments, sum(self._widths) + 2 * len(self._widths))
+            text = fit(cell.text, size, right=column.right)
+            segments.append(Segment(text if self._gap == 1 else f" {text}", style))
+            segments.append(Segment(" ", base if name else self.rich_style))
+        strip = Strip(segments, sum(self._widths) + self._gap * len(self._widths))
         return strip.crop_extend(scroll_x, scroll_x + width, base)
 
     # -- moving --------------------------------------------------------------------

@@ -99,7 +99,7 @@ class ExportModal(Modal[None]):
         with Vertical() as box:
             box.border_title = "Export"
             box.border_subtitle = f"{len(self._source):,} rows"
-            yield Input(f"{self._name}.csv")
+            yield Input(f"{self._name}.csv", compact=True)
             yield Label(".csv, .json or .jsonl · Enter writes · Esc closes", classes="hint")
             yield JobLine()
             yield Notice()

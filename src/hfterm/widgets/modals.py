@@ -34,8 +34,11 @@ class Modal(ModalScreen[T]):
         background: $surface; border: round $border; border-title-color: $foreground;
         border-subtitle-color: $text-muted; padding: 0 1;
     }
-    Modal Input { border: none; height: 1; padding: 0; background: $panel; }
-    Modal OptionList { border: none; height: auto; max-height: 16; background: transparent; }
+    Modal Input { background: $panel; }
+    Modal OptionList {
+        border: none; height: auto; max-height: 16; background: transparent;
+        text-wrap: nowrap; text-overflow: ellipsis;
+    }
     Modal .hint { color: $text-muted; }
     Modal VerticalScroll { height: auto; max-height: 100%; }
     """
@@ -61,7 +64,7 @@ class Prompt(Modal[str]):
         """A line to type in."""
         with Vertical() as box:
             box.border_title = self._title
-            yield Input(self._value, placeholder=self._placeholder)
+            yield Input(self._value, placeholder=self._placeholder, compact=True)
             yield Label(self._hint, classes="hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -219,7 +222,7 @@ class ModelPicker(Modal[str]):
         with Vertical() as box:
             box.border_title = "Open a model"
             box.border_subtitle = "Enter open · ↑ ↓ choose · Esc close"
-            yield Input(placeholder="starter name, path or hub id", id="picker-name")
+            yield Input(placeholder="starter name, path or hub id", id="picker-name", compact=True)
             yield OptionList(*self._options(""), markup=False, id="picker-list")
             if not self._known:
                 yield Label(

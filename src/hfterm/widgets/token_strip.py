@@ -268,10 +268,8 @@ def _parts(source: TokenSource, index: int, previous: tuple[int, int, int] | Non
     if start > covered:
         gap = source.texts[sequence][covered:start][:200]
         parts.append(_Part(displayable(gap), None))
-    if previous == span or end <= start:
-        parts.append(_Part("⋯", index))
-    else:
-        parts.append(_Part(displayable(source.texts[sequence][start:end], space=True), index))
+    shown = source.texts[sequence][max(start, covered) : end]
+    parts.append(_Part(displayable(shown, space=True) if shown else "⋯", index))
     if index + 1 < len(source) and source.encoding.special[index + 1]:
         parts.append(_Part(" ", None))
     return parts

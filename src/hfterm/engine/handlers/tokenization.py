@@ -64,9 +64,9 @@ def encode_text(request: ask.EncodeText, job: Job) -> result.Encoding:
 @HANDLERS.answers(ask.EncodeFile)
 def encode_file(request: ask.EncodeFile, job: Job) -> ask.FileEncoding:
     """Read and tokenize a file."""
-    from hfterm.hub import texts
+    from hfterm.hub import documents
 
-    document = texts.open_document(Path(request.path), job)
+    document = documents.open_document(Path(request.path), job)
     loaded = _store.get(request.ref, job, provisional=request.provisional)
     encoded = encoding.encode(
         loaded, document.text, add_special_tokens=request.add_special_tokens, job=job
@@ -77,9 +77,9 @@ def encode_file(request: ask.EncodeFile, job: Job) -> ask.FileEncoding:
 @HANDLERS.answers(ask.ReadDocument)
 def read_document(request: ask.ReadDocument, job: Job) -> result.TextDocument:
     """Read a file."""
-    from hfterm.hub import texts
+    from hfterm.hub import documents
 
-    return texts.open_document(Path(request.path), job)
+    return documents.open_document(Path(request.path), job)
 
 
 @HANDLERS.answers(ask.ShowSteps)
@@ -149,9 +149,9 @@ def compare_tokenizers(request: ask.CompareTokenizers, job: Job) -> result.Compa
 @HANDLERS.answers(ask.SlowAgainstFast)
 def slow_against_fast(request: ask.SlowAgainstFast, job: Job) -> result.SlowFast:
     """A tokenizer against its Python twin."""
-    from hfterm.tokenization import compare
+    from hfterm.tokenization import slow
 
-    return compare.slow_against_fast(_store.get(request.ref, job), request.text, job)
+    return slow.slow_against_fast(_store.get(request.ref, job), request.text, job)
 
 
 @HANDLERS.answers(ask.TrainTokenizer)
@@ -165,11 +165,11 @@ def train_tokenizer(request: ask.TrainTokenizer, job: Job) -> result.Trained:
 @HANDLERS.answers(ask.AuditText)
 def audit_text(request: ask.AuditText, job: Job) -> result.Audit:
     """What to look out for in an encoding."""
-    from hfterm.hub import texts
+    from hfterm.hub import documents
     from hfterm.tokenization import audit
 
     loaded = _store.get(request.ref, job)
-    text = texts.open_document(Path(request.path), job).text if request.path else request.text
+    text = documents.open_document(Path(request.path), job).text if request.path else request.text
     return audit.audit(loaded, text, encoding.encode(loaded, text, job=job))
 
 

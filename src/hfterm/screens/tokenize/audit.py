@@ -5,11 +5,11 @@ from __future__ import annotations
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from hfterm.engine.requests import AuditText, CountFile
 from hfterm.screens.tokenize.page import Subject, TokenizePage, TokenWanted
-from hfterm.text import displayable, token_label
+from hfterm.text import displayable, foreign, token_label
 from hfterm.tokenization.code import audit_code
 from hfterm.tokenization.types import Audit, Statistics
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows, Tone
@@ -38,6 +38,7 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
     def body(self) -> ComposeResult:
         """Findings, and a line for the statistics of a file."""
         yield DataGrid(id="audit-grid", empty="Type a text above to look into its encoding.")
+        yield Static("", id="audit-detail", markup=False)
         with Horizontal(classes="options"):
             yield Field("statistics of", placeholder="a file, reviews, sms-spam", id="audit-source")
         yield DataGrid(id="audit-statistics", empty="Name a file above and press Enter.")
@@ -53,7 +54,9 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
         audit = await self.ask(AuditText(ref=subject.ref, text=subject.text, path=subject.path))
         if audit is not None:
             self._audit = audit
-            self.query_one("#audit-grid", DataGrid).set_source(_findings(audit))
+            grid = self.query_one("#audit-grid", DataGrid)
+            grid.set_source(_findings(audit))
+            self._show_detail(grid.cursor_row)
 
     @on(Input.Submitted, "#audit-source")
     def _count(self, event: Input.Submitted) -> None:
@@ -74,6 +77,14 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
     @on(DataGrid.RowHighlighted)
     def _highlighted(self, event: DataGrid.RowHighlighted) -> None:
         event.stop()
+        if event.grid.id == "audit-grid":
+            self._show_detail(event.row)
+
+    def _show_detail(self, row: int) -> None:
+        """The finding under the cursor in full: its column is cut to the screen."""
+        if self._audit is not None and row < len(self._audit.findings):
+            detail = self._audit.findings[row].detail
+            self.query_one("#audit-detail", Static).update(foreign(detail, "$text-muted"))
 
     def exported(self) -> tuple[str, GridSource] | None:
         """Statistics when they are there, else the findings."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from textual.app import ComposeResult
 
 from hfterm.engine.requests import OpenTokenizer
@@ -10,6 +12,9 @@ from hfterm.text import displayable
 from hfterm.tokenization.code import config_code
 from hfterm.tokenization.types import TokenizerInfo
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows
+
+NOTE_WIDTH = 48
+"""Characters of a note in a row; it fits beside the names at 80 columns."""
 
 
 class ConfigPage(TokenizePage):
@@ -66,8 +71,14 @@ def _facts(info: TokenizerInfo) -> Rows:
             "stored padding",
             f"{info.stored_padding} (not obeyed here)" if info.stored_padding else "none",
         ),
-        *(("note", note) for note in info.notes),
+        *((name, line) for note in info.notes for name, line in _wrapped("note", note)),
     ]
     cells = [[Cell(displayable(name), "dim"), Cell(displayable(value))] for name, value in rows]
     columns = (GridColumn("property"), GridColumn("value", most=400, stretch=True))
     return Rows(columns, cells, rows)
+
+
+def _wrapped(name: str, text: str) -> list[tuple[str, str]]:
+    """A long text as several rows."""
+    lines = textwrap.wrap(text, NOTE_WIDTH)
+    return [(name if index == 0 else "", line) for index, line in enumerate(lines)]

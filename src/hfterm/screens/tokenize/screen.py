@@ -272,7 +272,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             name, facts = elide_middle(subject.ref, 40), ""
         else:
             name = elide_middle(subject.ref, 40)
-            state = "" if info.verified else " · tokenizer.json, transformers not asked yet"
+            state = "" if info.verified else " · being checked"
             facts = f"{info.cls} · {info.kind}{state}"
         self.query_one(ModeBar).show_subject(name, facts)
         text = self.query_one("#text-panel")

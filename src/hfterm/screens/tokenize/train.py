@@ -144,7 +144,7 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
 
 def _outcome(trained: Trained) -> Content:
     def line(name: str, text: str) -> Content:
-        return Content.assemble((f"{name:<18}", "$text-muted"), foreign(text))
+        return Content.assemble((f"{name:<20}", "$text-muted"), foreign(text))
 
     def tokens(names: tuple[str, ...]) -> str:
         return "  ".join(token_label(name) for name in names[:40])
