@@ -20,6 +20,7 @@ from zoo import build_zoo
 if TYPE_CHECKING:
     from hfterm.engine.client import EngineClient
     from hfterm.tokenization.loading import LoadedTokenizer
+    from pilot_app import BackgroundEngine
 
 # huggingface_hub reads these when it is imported, which a session fixture may already do.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -118,6 +119,26 @@ async def engine() -> AsyncIterator[EngineClient]:
     client = EngineClient("test", warm=False)
     yield client
     await client.close()
+
+
+@pytest.fixture(scope="session")
+def background_engine(
+    starter_kit: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[BackgroundEngine]:
+    """One warm engine process for all tests of the screens."""
+    from pilot_app import BackgroundEngine
+
+    home = tmp_path_factory.mktemp("engine-home")
+    with pytest.MonkeyPatch.context() as patch:  # a session fixture comes before `isolated`
+        patch.setenv("HOME", str(home))
+        for name in HOMES:
+            patch.setenv(name, str(home / name.lower()))
+        for name in CLEARED:
+            patch.delenv(name, raising=False)
+        background = BackgroundEngine()
+        background.warm()
+    yield background
+    background.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from hfterm import paths
-from hfterm.engine import protocol, requests
+from hfterm.engine import protocol
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.engine.protocol import LENGTH
 from hfterm.engine.requests import EncodeFile, EncodeText, ListModels, PeekTokenizer
@@ -98,16 +98,14 @@ async def test_an_error_keeps_its_kind_and_remedy(engine: EngineClient, tmp_path
     assert await engine.call(ListModels()) is not None  # and it lives on
 
 
-async def test_an_unforeseen_fault_is_a_sentence_and_a_log_entry(
+async def test_text_that_is_no_unicode_is_said_before_it_is_sent(
     engine: EngineClient, model: str
 ) -> None:
-    """An offset that msgspec sends but a slice does not take: whatever breaks, the lane lives."""
     with pytest.raises(HftermError) as caught:
-        await engine.call(
-            requests.DecodeIds(ref=model, ids=[2**63])  # more than the Rust side's integers hold
-        )
-    assert caught.value.kind != "engine-died"
-    assert (await engine.call(quick(model))).backend == "tokenizers"
+        await engine.call(quick(model, "from a command line: \udcff"))
+    assert caught.value.kind == "not-unicode"
+    assert not engine._pending
+    assert (await engine.call(quick(model))).characters == 5
 
 
 async def test_progress_comes_in_order_and_ends_whole(engine: EngineClient, model: str) -> None:
@@ -339,6 +337,7 @@ class RawWorker:
     """A worker process, and our end of its socket."""
 
     def __init__(self, errors: Path) -> None:
+        self.errors = errors
         ours, theirs = socket.socketpair()
         with theirs, errors.open("wb") as log:
             self.process = subprocess.Popen(
@@ -388,6 +387,8 @@ def test_a_request_with_wrong_fields_is_answered(worker: RawWorker) -> None:
     answers = [worker.receive(), worker.receive()]
     assert isinstance(answers[0], protocol.Failed)
     assert (answers[0].id, answers[0].kind) == (5, "internal")
+    assert "EncodeText" in answers[0].message
+    assert "Traceback" in worker.errors.read_text(), "the log tells more than the sentence"
     assert isinstance(answers[1], protocol.Done)
     assert answers[1].id == 6
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import resource
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from corpus import CORPUS, PROSE
 from hfterm.errors import HftermError
 from hfterm.job import Cancelled, Job, Progress
 from hfterm.tokenization import training
+from hfterm.tokenization.detached import run_detached
 from hfterm.tokenization.encoding import encode
 from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.training import train
@@ -182,6 +184,30 @@ def test_a_cancel_stops_the_reading(tmp_path: Path, out: Path) -> None:
         train(str(file), TrainOptions(vocab_size=400), out, job)
     assert len(seen) == 2
     assert seen[-1].done < file.stat().st_size
+
+
+def test_a_cancel_does_not_wait_for_the_merging() -> None:
+    """What can't be interrupted is left behind; here it lasts until it is let go."""
+    busy, let_go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        busy.set()
+        let_go.wait()
+
+    with pytest.raises(Cancelled):
+        run_detached(work, Job(cancelled=busy.is_set), lambda _: None)
+    assert not let_go.is_set()
+    let_go.set()
+
+
+def test_what_the_detached_work_gives_or_raises() -> None:
+    assert run_detached(lambda: 5, Job(), lambda _: None) == 5
+    with pytest.raises(HftermError, match="it broke"):
+        run_detached(broken, Job(), lambda _: None)
+
+
+def broken() -> None:
+    raise HftermError("x", "it broke")
 
 
 # Refusals

@@ -123,13 +123,22 @@ class EngineClient:
         """Ask, and wait for the answer.
 
         Raises:
-            HftermError: what the engine says, or kind ``engine-died`` when it is gone.
+            HftermError: what the engine says; kind ``engine-died`` when it is gone, and
+                ``not-unicode`` when a text holds surrogates, which no message can carry.
         """
+        try:
+            packed = protocol.pack(request)
+        except UnicodeEncodeError as error:
+            raise HftermError(
+                "not-unicode",
+                "The text or the path holds bytes that are not UTF-8.",
+                "Rename the file, or convert the text with iconv.",
+            ) from error
         await self.start()
         id_ = next(self._ids)
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._pending[id_] = _Pending(future, on_progress)
-        self._send(protocol.Call(id_, type(request).__name__, protocol.pack(request)))
+        self._send(protocol.Call(id_, type(request).__name__, packed))
         try:
             raw = await future
         except asyncio.CancelledError:

@@ -23,7 +23,7 @@ from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job, Progress
 
 LANES: tuple[Lane, ...] = ("quick", "views", "long")
-REPORT_EVERY = 0.05
+REPORT_EVERY = 0.1
 """Seconds between two progress events of one request."""
 
 
@@ -151,6 +151,7 @@ class Worker:
 
 def main() -> None:
     """Entry point of the process."""
+    os.nice(5)  # the interface has the first call on the processor
     descriptor = int(sys.argv[sys.argv.index("--fd") + 1])
     Worker(socket.socket(fileno=descriptor)).serve()
     os._exit(0)  # lanes may be inside Rust or a long import; nothing here needs unwinding

@@ -16,6 +16,8 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+LONGEST_ID = 200
+"""Characters; the hub allows 96 for each of the two parts."""
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt",
@@ -65,13 +67,22 @@ def resolve(ref: str) -> ResolvedRef:
         raise HftermError("empty", "No model is named.", "Type a starter name, a path or a hub id.")
     if starter.is_starter(ref):
         return _starter(ref)
-    path = Path(ref).expanduser()
-    if ref.startswith(("/", "./", "../", "~")) or path.exists():
+    looks_like_a_path = ref.startswith(("/", "./", "../", "~"))
+    path = Path(ref)
+    try:
+        path = path.expanduser()
+        is_path = looks_like_a_path or path.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        # a name too long, with a NUL in it, or the home folder of a user there is not
+        if looks_like_a_path:
+            raise _no_path(ref, error) from error
+        is_path = False
+    if is_path:
         return _path(ref, path)
-    if not HUB_ID.match(ref):
+    if len(ref) > LONGEST_ID or not HUB_ID.match(ref):
         raise HftermError(
             "not-found",
-            f"{ref!r} is neither a path on this machine nor a hub id (owner/name).",
+            f"{_short(ref)!r} is neither a path on this machine nor a hub id (owner/name).",
             "Check the spelling; paths start with /, ./ or ~.",
         )
     cached = cached_snapshot(ref)
@@ -101,13 +112,22 @@ def _starter(ref: str) -> ResolvedRef:
     return ResolvedRef(ref, "starter", found)
 
 
+def _short(ref: str) -> str:
+    return ref if len(ref) <= LONGEST_ID else f"{ref[:LONGEST_ID]}…"
+
+
+def _no_path(ref: str, error: Exception) -> HftermError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return HftermError(
+        "unreadable", f"{_short(ref)!r} can't be looked at: {reason}", "Check the path."
+    )
+
+
 def _path(ref: str, path: Path) -> ResolvedRef:
     try:
         exists, is_dir = path.exists(), path.is_dir()
-    except OSError as error:
-        raise HftermError(
-            "unreadable", f"{ref} can't be looked at: {error.strerror}.", "Check the path."
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _no_path(ref, error) from error
     if not exists:
         raise HftermError(
             "not-found", f"There is no file or folder {ref}.", "Check the spelling of the path."

@@ -7,12 +7,14 @@ only the file says is shown as not yet verified.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 from tokenizers import Tokenizer
 
 from hfterm.errors import HftermError
@@ -69,7 +71,15 @@ def private_copy(tokenizer: Tokenizer) -> Tokenizer:
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
     copy.no_truncation()
+    copy.encode_special_tokens = tokenizer.encode_special_tokens
     return copy
+
+
+def _fingerprint(fast: Tokenizer) -> str:
+    """Equal for Rust pipelines that tokenize alike; `fast` neither pads nor truncates."""
+    digest = hashlib.sha256(fast.to_str().encode("utf-8", "surrogatepass"))
+    digest.update(b"split" if fast.encode_special_tokens else b"keep")
+    return digest.hexdigest()
 
 
 def load_quick(ref: str) -> LoadedTokenizer | None:
@@ -93,8 +103,11 @@ def load_quick(ref: str) -> LoadedTokenizer | None:
         cls=str(config.get("tokenizer_class") or "tokenizer.json"),
         config=config,
     )
-    fast = private_copy(tokenizer) if tokenizer.padding or tokenizer.truncation else tokenizer
-    return LoadedTokenizer(info, fast, None)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = config.get("split_special_tokens") is True
+    info = msgspec.structs.replace(info, fingerprint=_fingerprint(tokenizer))
+    return LoadedTokenizer(info, tokenizer, None)
 
 
 def load(ref: str, job: Job | None = None) -> LoadedTokenizer:
@@ -127,7 +140,9 @@ def load(ref: str, job: Job | None = None) -> LoadedTokenizer:
         info = _describe_rust(
             resolved, rust, verified=True, cls=type(auto).__name__, auto=auto, stored=stored or rust
         )
-        return LoadedTokenizer(info, private_copy(rust), auto)
+        fast = private_copy(rust)
+        info = msgspec.structs.replace(info, fingerprint=_fingerprint(fast))
+        return LoadedTokenizer(info, fast, auto)
     return LoadedTokenizer(_describe_python(resolved, auto), None, auto)
 
 
@@ -198,7 +213,7 @@ def _read_tokenizer_json(file: Path) -> Tokenizer:
                 f"{file} can't be read: {os_error.strerror}.",
                 "Check that it is a file and that you may read it.",
             ) from os_error
-        except ValueError as json_error:
+        except (ValueError, RecursionError) as json_error:
             size = file.stat().st_size
             raise HftermError(
                 "bad-tokenizer",

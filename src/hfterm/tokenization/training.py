@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from hfterm.errors import HftermError
 from hfterm.hub.texts import TextSource
 from hfterm.job import Job
+from hfterm.tokenization.detached import run_detached
 from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.recipes import ROLES, blank
 from hfterm.tokenization.types import Trained, TrainOptions
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 BATCH = 256
 """Texts handed to the Rust side at once, and at most a megabyte of them."""
 BATCH_CHARACTERS = 1 << 20
+MERGING = "merging"
 SAMPLE = 50_000
 """Characters of the texts on which the new tokenizer and its parent are compared."""
 LISTED = 200
@@ -34,9 +36,9 @@ LISTED = 200
 def train(source: str, options: TrainOptions, out: Path, job: Job) -> Trained:
     """Train on the texts of `source` and save into the new folder `out`.
 
-    Reading can be cancelled between two batches; the merging after it can't be interrupted, so
-    a cancel is honoured when it ends. `options.parent` is compared with, and needed by the
-    algorithm ``parent``; empty for none. `out` appears complete, or not at all.
+    A cancel is honoured at once. (The library's merging after the reading can't be interrupted:
+    it is left to end by itself, and its result dropped.) `options.parent` is compared with, and
+    needed by the algorithm ``parent``; empty for none. `out` appears complete, or not at all.
 
     Raises:
         HftermError: `out` exists or can't be written, no texts, impossible options, disk full.
@@ -89,6 +91,7 @@ class _Feed:
     texts: int = 0
     characters: int = 0
     sample: list[str] = field(default_factory=lambda: [])
+    read: bool = False
     _sampled: int = 0
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -102,7 +105,13 @@ class _Feed:
                 batch, size = [], 0
         if batch:
             yield self._counted(batch, size)
-        self.job.progress("merging (it can't be interrupted)")
+        self.job.progress(MERGING)
+        self.read = True
+
+    def busy(self, seconds: float) -> None:
+        """Show that the merging goes on; the library does not say how far it is."""
+        if self.read:
+            self.job.progress(MERGING, int(seconds), None, "seconds")
 
     def _counted(self, batch: list[str], size: int) -> list[str]:
         self.texts += len(batch)
@@ -119,11 +128,14 @@ def _fit(
     feed: _Feed, options: TrainOptions, parent: LoadedTokenizer | None
 ) -> PreTrainedTokenizerBase:
     """Train; the Rust trainer passes an exception of the feed on as it is."""
-    try:
+
+    def fit() -> PreTrainedTokenizerBase:
         if options.algorithm == "parent" and parent is not None:
-            tokenizer = _train_as_parent(feed, options, parent)
-        else:
-            tokenizer = _train_blank(feed, options)
+            return _train_as_parent(feed, options, parent)
+        return _train_blank(feed, options)
+
+    try:
+        tokenizer = run_detached(fit, feed.job, feed.busy)
     except ValueError as error:
         raise HftermError("training", f"Training failed: {error}", "See the log.") from error
     except Exception as error:

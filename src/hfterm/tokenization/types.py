@@ -44,6 +44,8 @@ class TokenizerInfo(msgspec.Struct, frozen=True, kw_only=True):
         stored_padding: in words, or None.
         chat_templates: names of the chat templates it carries.
         notes: things a user should know, one sentence each.
+        fingerprint: of the whole Rust pipeline without padding and truncation: equal
+            fingerprints tokenize alike. Empty for Python backends.
     """
 
     ref: str
@@ -64,6 +66,7 @@ class TokenizerInfo(msgspec.Struct, frozen=True, kw_only=True):
     stored_padding: str | None = None
     chat_templates: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @property
     def kind(self) -> Literal["fast", "slow"]:

@@ -29,7 +29,7 @@ Tone = Literal["", "dim", "special", "accent", "warning", "error"]
 Value = str | int | float | bool | None
 """What a cell holds for export."""
 
-SAMPLE = 200
+SAMPLE = 64
 """Rows looked at to choose the widths of columns."""
 
 
@@ -236,8 +236,7 @@ class DataGrid(ScrollView, can_focus=True):
         widths = [cell_len(column.label) for column in columns]
         count = len(self.source)
         rows = list(range(min(count, SAMPLE)))
-        if count > SAMPLE:
-            rows.append(count - 1)
+        rows += range(max(SAMPLE, count - SAMPLE // 4), count)  # the longest numbers
         for index in rows:
             for position, cell in enumerate(self.source.row(index)):
                 width = cell_len(cell.text)
@@ -277,13 +276,12 @@ class DataGrid(ScrollView, can_focus=True):
         super().notify_style_update()
 
     def _style(self, name: str) -> Style:
-        key = f"{name}:{self.has_focus}"
-        style = self._styles.get(key)
+        style = self._styles.get(name)
         if style is None:
             style = self.rich_style + (
                 self.get_component_rich_style(f"grid--{name}", partial=True) if name else Style()
             )
-            self._styles[key] = style
+            self._styles[name] = style
         return style
 
     def render_line(self, y: int) -> Strip:
@@ -298,7 +296,7 @@ class DataGrid(ScrollView, can_focus=True):
             return self._line(cells, "header", scroll_x, width)
         index = scroll_y + y - 1
         if index >= len(self.source):
-            return Strip([Segment(" " * width, self.rich_style)], width)
+            return Strip([Segment(" " * width, self._style(""))], width)
         name = "cursor" if index == self.cursor_row else ""
         return self._line(self.source.row(index), name, scroll_x, width)
 
@@ -309,7 +307,7 @@ class DataGrid(ScrollView, can_focus=True):
             style = base if name or not cell.tone else self._style(cell.tone)
             text = fit(cell.text, size, right=column.right)
             segments.append(Segment(text if self._gap == 1 else f" {text}", style))
-            segments.append(Segment(" ", base if name else self.rich_style))
+            segments.append(Segment(" ", base))
         strip = Strip(segments, sum(self._widths) + self._gap * len(self._widths))
         return strip.crop_extend(scroll_x, scroll_x + width, base)
 
@@ -371,4 +369,5 @@ class DataGrid(ScrollView, can_focus=True):
 
     def watch_has_focus(self, _: bool) -> None:
         """The cursor row is drawn in the accent while the table has the focus."""
+        self._styles.clear()
         self.refresh()

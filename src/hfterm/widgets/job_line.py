@@ -31,7 +31,7 @@ class JobLine(Static):
             self._stage = progress.stage
             self._began = now
         self.shown = describe(progress, now - self._began)
-        self.update(foreign(f"{self.shown} · Esc stops"))
+        self.update(foreign(f"{self.shown} · Esc stops"), layout=False)
         self.display = True
 
     def clear(self) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast, overload
 
 from rich.text import Text
 from textual import events
+from textual.document._document import DocumentBase
+from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
@@ -22,6 +26,50 @@ def keeps_exactly(text: str) -> bool:
     if LOSSY.search(text):
         return False
     return "\r" not in text or text.count("\r\n") == text.count("\n")
+
+
+class _ShownLines(Sequence[str]):
+    """The lines of a document as they are drawn, made when they are asked for."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [displayable(line, lines=True) for line in self._lines[index]]
+        return displayable(self._lines[index], lines=True)
+
+
+class _ShownDocument:
+    """What wrapping and the cursor measure: the characters drawn, not the wider or narrower ones
+    they stand for. Both have the same number of characters.
+    """
+
+    def __init__(self, document: DocumentBase) -> None:
+        self._document = document
+
+    @property
+    def lines(self) -> _ShownLines:
+        return _ShownLines(self._document.lines)
+
+    @property
+    def line_count(self) -> int:
+        return self._document.line_count
+
+    def get_line(self, index: int) -> str:
+        return self.lines[index]
+
+    def __getitem__(self, index: int) -> str:
+        return self.lines[index]
 
 
 class TextEditor(TextArea):
@@ -58,6 +106,19 @@ line separators that an editor would change, is kept whole and opened read-only.
         self.most = most
         self.cursor_blink = False
         self.match_cursor_bracket = False
+
+    @property
+    def wrapped_document(self) -> WrappedDocument:
+        """The document in lines as wide as the editor."""
+        return self._wrapped
+
+    @wrapped_document.setter
+    def wrapped_document(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, wrapped: WrappedDocument
+    ) -> None:
+        """Wrap what is drawn: an emoji of several code points is shown wider than it is counted."""
+        shown = cast("DocumentBase", _ShownDocument(wrapped.document))
+        self._wrapped = WrappedDocument(shown, tab_width=self.indent_width)
 
     def get_line(self, line_index: int) -> Text:
         """A line as it may be drawn: the same length, so that cursor and wraps hold."""

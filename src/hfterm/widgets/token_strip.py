@@ -101,7 +101,7 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
         self._selected = 0
         self._top = 0
         self._lines: list[list[_Part]] = []
-        self._width = 0
+        self._styles: dict[str, Style] = {}
 
     def set_source(self, source: TokenSource | None, selected: int = 0) -> None:
         """Show another encoding."""
@@ -200,7 +200,15 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
             name = "special"
         else:
             name = str(part.index % TINTS)
-        return self.get_component_rich_style(f"strip--{name}")
+        style = self._styles.get(name)
+        if style is None:
+            style = self._styles[name] = self.get_component_rich_style(f"strip--{name}")
+        return style
+
+    def notify_style_update(self) -> None:
+        """Styles are looked up once per theme, not once per token."""
+        self._styles.clear()
+        super().notify_style_update()
 
     # -- moving --------------------------------------------------------------------
 

@@ -23,7 +23,6 @@ from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, Tok
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
 from hfterm.text import elide_middle, foreign
-from hfterm.tokenization.types import Encoding
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.mode_bar import ModeBar
@@ -154,13 +153,13 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def _typed(self) -> None:
         editor = self.query_one("#text", TextEditor)
         if not editor.read_only:
-            self.subject = replace(self.subject, text=editor.text, encoding=None)
+            self.subject = replace(self.subject, text=editor.text)
             self._encode_soon()
 
     @on(Input.Changed, "#pair")
     def _pair_typed(self, event: Input.Changed) -> None:
         if self.subject.pair is not None:
-            self.subject = replace(self.subject, pair=event.value, encoding=None)
+            self.subject = replace(self.subject, pair=event.value)
             self._encode_soon()
 
     @on(TextEditor.Unkept)
@@ -175,7 +174,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         before = self.subject.text if not event.editor.selected_text else ""
         at = event.editor.cursor_offset() if before else 0
         text = before[:at] + event.text + before[at:]
-        self.subject = replace(self.subject, text=text, path=None, encoding=None)
+        self.subject = replace(self.subject, text=text, path=None)
         self._put_text(text)
         self._encode()
 
@@ -186,81 +185,82 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     # -- asking the engine ----------------------------------------------------------------
 
+    def _encode(self) -> None:
+        """Tokenize what the screen is about."""
+        if self.subject.ref:
+            self._load(self.subject)
+
     @work(group="encode", exclusive=True, exit_on_error=False)
-    async def _encode(self) -> None:
-        """Tokenize: at once with tokenizer.json if transformers is not there yet, then for sure."""
-        subject = self.subject
-        if not subject.ref:
-            return
+    async def _load(self, wanted: Subject) -> None:
+        """Tokenize `wanted` and show it; what fails leaves the screen as it was.
+
+        The first answer may come from tokenizer.json alone. It is checked against what
+        `AutoTokenizer` builds as soon as transformers is there, and replaced if that differs.
+        """
         notice, job = self.query_one("#notice", Notice), self.query_one("#job", JobLine)
         try:
-            encoding = await self._ask(subject, provisional=True)
-            if subject.info is None:
-                info = await self.engine.call(PeekTokenizer(ref=subject.ref))
-                self.subject = replace(self.subject, info=info)
+            subject = await self._tokens(wanted, provisional=True)
+            info = await self.engine.call(PeekTokenizer(ref=wanted.ref))
             notice.clear()
-            self._show_encoding(encoding)
-            if not encoding.verified:
-                before = self.subject.info
-                info = await self.engine.call(OpenTokenizer(ref=subject.ref))
-                self.subject = replace(self.subject, info=info)
-                if before is None or before.pipeline != info.pipeline:
-                    self._show_encoding(await self._ask(self.subject, provisional=False))
-                else:
-                    self._verify_soon()
-                self._show_subject()
+            self._show(replace(subject, info=info))
+            if subject.encoding is not None and not subject.encoding.verified:
+                checked = await self.engine.call(OpenTokenizer(ref=wanted.ref))
+                if checked.fingerprint != info.fingerprint:
+                    subject = await self._tokens(subject, provisional=False)
+                self._show(replace(subject, info=checked))
         except HftermError as error:
             notice.show_error(error)
-            self._show_subject()
         finally:
             job.clear()
 
-    def _verify_soon(self) -> None:
-        """Ask again, now that transformers is there: equal tokens change nothing on screen."""
-        self._encode()
-
-    async def _ask(self, subject: Subject, *, provisional: bool) -> Encoding:
+    async def _tokens(self, wanted: Subject, *, provisional: bool) -> Subject:
         job = self.query_one("#job", JobLine)
-        if subject.path is not None:
-            answer = await self.engine.call(
-                EncodeFile(
-                    ref=subject.ref,
-                    path=subject.path,
-                    add_special_tokens=subject.add_special_tokens,
+        if wanted.path is None:
+            encoding = await self.engine.call(
+                EncodeText(
+                    ref=wanted.ref,
+                    text=wanted.text,
+                    pair=wanted.pair,
+                    add_special_tokens=wanted.add_special_tokens,
                     provisional=provisional,
                 ),
                 job.show,
             )
-            if answer.document.text != self.subject.text:
-                self.subject = replace(self.subject, text=answer.document.text)
-                self._put_text(answer.document.text)
-            if answer.document.replaced:
-                self.notify(
-                    f"{answer.document.replaced:,} invalid UTF-8 bytes are shown as �.",
-                    severity="warning",
-                    markup=False,
-                )
-            return answer.encoding
-        return await self.engine.call(
-            EncodeText(
-                ref=subject.ref,
-                text=subject.text,
-                pair=subject.pair,
-                add_special_tokens=subject.add_special_tokens,
+            return replace(wanted, encoding=encoding)
+        answer = await self.engine.call(
+            EncodeFile(
+                ref=wanted.ref,
+                path=wanted.path,
+                add_special_tokens=wanted.add_special_tokens,
                 provisional=provisional,
             ),
             job.show,
         )
+        if answer.document.replaced:
+            self.notify(
+                f"{answer.document.replaced:,} invalid bytes are shown as �.",
+                severity="warning",
+                markup=False,
+            )
+        return replace(wanted, text=answer.document.text, encoding=answer.encoding)
 
-    def _show_encoding(self, encoding: Encoding) -> None:
-        self.subject = replace(self.subject, encoding=encoding)
-        source = TokenSource(encoding, (self.subject.text, self.subject.pair or ""))
+    def _show(self, subject: Subject) -> None:
+        """Show a subject that has its tokens."""
+        encoding = subject.encoding
+        if encoding is None:
+            return
+        new_text = subject.text != self.subject.text or subject.path != self.subject.path
+        self.subject = subject
+        if new_text:
+            self._put_text(subject.text)
+        source = TokenSource(encoding, (subject.text, subject.pair or ""))
+        self._show_pair()
         self._selected = min(self._selected, max(0, len(encoding) - 1))
         self.query_one(TokenStrip).set_source(source, self._selected)
         self._show_subject()
         page = self._page()
         if page is not None:
-            page.show(self.subject)
+            page.show(subject)
         self._follow_cursor()
 
     def _show_subject(self) -> None:
@@ -272,7 +272,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             name, facts = elide_middle(subject.ref, 40), ""
         else:
             name = elide_middle(subject.ref, 40)
-            state = "" if info.verified else " · being checked"
+            state = "" if info.verified else " · checking with transformers"
             facts = f"{info.cls} · {info.kind}{state}"
         self.query_one(ModeBar).show_subject(name, facts)
         text = self.query_one("#text-panel")
@@ -404,11 +404,9 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def open_model(self, ref: str) -> None:
         """Show the same text with another tokenizer."""
-        self.subject = replace(self.subject, ref=ref, info=None)
         for offer in self.query(StarterOffer):
             offer.display = offer.busy
-        self._show_subject()
-        self._encode()
+        self._load(replace(self.subject, ref=ref, info=None))
 
     @on(StarterOffer.Installed)
     def _installed(self) -> None:
@@ -429,13 +427,11 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def open_document(self, path: str) -> None:
         """Show the tokens of a whole file."""
         full = str(Path(path).expanduser().absolute())
-        self.subject = replace(self.subject, path=full, pair=None, encoding=None)
-        self._show_pair()
-        self._encode()
+        self._load(replace(self.subject, path=full, pair=None))
 
     def action_new_text(self) -> None:
         """Leave the file; what is read-only becomes an empty editor."""
-        self.subject = replace(self.subject, path=None, text="", encoding=None)
+        self.subject = replace(self.subject, path=None, text="")
         self._put_text("")
         self.query_one("#text", TextEditor).focus()
         self._encode()
@@ -447,7 +443,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             return
         field = self.query_one("#pair", Input)
         pair = None if self.subject.pair is not None else field.value
-        self.subject = replace(self.subject, pair=pair, encoding=None)
+        self.subject = replace(self.subject, pair=pair)
         self._show_pair()
         if pair is not None:
             field.focus()
@@ -458,10 +454,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def action_toggle_specials(self) -> None:
         """With or without special tokens."""
-        self.subject = replace(
-            self.subject, add_special_tokens=not self.subject.add_special_tokens, encoding=None
-        )
-        self._encode()
+        wanted = not self.subject.add_special_tokens
+        self._load(replace(self.subject, add_special_tokens=wanted))
 
     # -- what the application asks --------------------------------------------------------------
 
