@@ -19,7 +19,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LOGIN_PAGE = b"<!doctype html><html><title>Sign in to the guest network</title></html>"
 
 FAULTS: dict[str, tuple[int, dict[str, str]]] = {
-    "lab/private": (401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}),
+    "lab/private": (401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Not found"}),
     "lab/expired": (401, {"X-Error-Message": "Invalid credentials in Authorization header"}),
     "lab/gated": (403, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}),
     "lab/gated-anonymous": (401, {"X-Error-Code": "GatedRepo"}),
@@ -41,7 +41,7 @@ class Hub:
         asked: (method, path) of every request.
         garbage: repositories answered by a login page with status 200.
         cut: repositories whose connection is closed without an answer.
-        cut_files: repositories whose files break off half way.
+        cut_files: files whose answers break off half way.
     """
 
     folders: dict[str, Path] = field(default_factory=dict)
@@ -106,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith("/api/"):
             self._send_json(self._described(repo, folder, parts[2:]), body)
         else:
-            self._send_file(folder, "/".join(parts[4:]), repo in hub.cut_files, body)
+            name = "/".join(parts[4:])
+            self._send_file(folder, name, name in hub.cut_files, body)
 
     def _described(self, repo: str, folder: Path, rest: list[str]) -> object:
         files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -177,11 +177,12 @@ async def ready(pilot: Pilot[None]) -> None:
     app = pilot.app
 
     def verified() -> bool:
-        screen = tokenize_screen(app)
-        encoding = screen.subject.encoding
+        subject = tokenize_screen(app).subject
+        encoding = subject.encoding
         return (
             encoding is not None
-            and encoding.verified
+            and subject.info is not None
+            and subject.info.verified
             and len(grid(app).source) == len(encoding)
             and not encoding_now(app)
         )

@@ -21,7 +21,7 @@ def download_tokenizer(ref: str, job: Job) -> Path:
     """Bring the tokenizer's files of a hub id into the cache; a few megabytes at most.
 
     Raises:
-        HftermError: missing, gated, offline, too many requests, or not a hub at all.
+        HftermError: missing, gated, forbidden, offline, too many requests, or not a hub at all.
     """
     from pathlib import Path
 
@@ -35,7 +35,7 @@ def download_tokenizer(ref: str, job: Job) -> Path:
         raise explain(ref, error) from error
     job.check()
     path = Path(folder)
-    if not any(path.iterdir()):
+    if not path.is_dir() or not any(path.iterdir()):
         raise HftermError(
             "no-tokenizer",
             f"The hub's {ref} has no tokenizer files.",
@@ -71,11 +71,17 @@ def explain(ref: str, error: Exception) -> HftermError:
             f"{ref} is not in the cache and the hub is switched off (HF_HUB_OFFLINE).",
             hint or "Unset HF_HUB_OFFLINE, or name a folder or a starter (minilm, smollm2).",
         )
-    if isinstance(error, GatedRepoError) or status == 403:
+    if isinstance(error, GatedRepoError):
         return HftermError(
             "gated",
             f"{ref} is gated: its owner must grant you access.",
             "Ask for access on its hub page, then run: hf auth login",
+        )
+    if status == 403:
+        return HftermError(
+            "forbidden",
+            f"The hub forbids {ref} (403): this account or this network may not have it.",
+            "Check that your token may read it (hf auth whoami), and any proxy in between.",
         )
     if status == 401:
         return HftermError(

@@ -6,6 +6,7 @@ Standard library only: the UI process resolves names too.
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,12 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
+VOCABULARY_FILES = frozenset(
+    {"vocab.txt", "vocab.json", "merges.txt", "tokenizer.model", "spiece.model",
+     "sentencepiece.bpe.model", "tekken.json"}
+)  # fmt: skip
+"""What tokenizer.json holds as well."""
+
 LONGEST_ID = 200
 """Characters; the hub allows 96 for each of the two parts."""
 
@@ -161,7 +168,25 @@ def cached_snapshot(ref: str) -> Path | None:
         snapshot = folder / "snapshots" / main.read_text().strip()
     except OSError:
         return None
-    return snapshot if ResolvedRef(ref, "cache", snapshot).has_tokenizer_files else None
+    if not ResolvedRef(ref, "cache", snapshot).has_tokenizer_files:
+        return None
+    return snapshot if _is_whole(folder, snapshot) else None
+
+
+def _is_whole(folder: Path, snapshot: Path) -> bool:
+    """Whether no tokenizer file is missing that the repository has, as far as the cache knows.
+
+    A download that broke off leaves a folder that another tokenizer might be read from.
+    """
+    try:
+        tree = json.loads((folder / "trees" / f"{snapshot.name}.json").read_bytes())
+        listed: set[str] = set(tree["files"])
+    except (OSError, ValueError, KeyError, TypeError):  # the listing is a cache's own affair
+        return True
+    needed = listed.intersection(TOKENIZER_FILES)
+    if "tokenizer.json" in needed:
+        needed -= VOCABULARY_FILES
+    return all((snapshot / name).exists() for name in needed)
 
 
 def cached_models() -> list[str]:

@@ -271,7 +271,7 @@ class DataGrid(ScrollView, can_focus=True):
     # -- drawing -------------------------------------------------------------------
 
     def notify_style_update(self) -> None:
-        """Styles are looked up once per theme, not once per cell."""
+        """Styles are looked up once per theme and focus, not once per cell."""
         self._styles.clear()
         super().notify_style_update()
 
@@ -366,8 +366,3 @@ class DataGrid(ScrollView, can_focus=True):
         header = "\t".join(column.label for column in self.source.columns)
         values = self.source.values(self.cursor_row)
         return f"{header}\n" + "\t".join("" if value is None else str(value) for value in values)
-
-    def watch_has_focus(self, _: bool) -> None:
-        """The cursor row is drawn in the accent while the table has the focus."""
-        self._styles.clear()
-        self.refresh()

@@ -25,9 +25,15 @@ _store = TokenizerStore()
 def list_models(_: ask.ListModels, job: Job) -> list[ask.KnownModel]:
     """Starter kit, tokenizers trained here, hub cache."""
     found = [
-        ask.KnownModel(item.name, "starter", item.about)
+        ask.KnownModel(
+            item.name,
+            "starter"
+            if starter.starter_path(item.name)
+            else f"starter, to be fetched ({item.wheel_size / 1e6:.0f} MB)",
+            item.about,
+        )
         for item in starter.STARTER
-        if item.kind == "model" and starter.starter_path(item.name)
+        if item.kind == "model"
     ]
     job.check()
     trained = paths.tokenizers_dir().glob("*/tokenizer.json")

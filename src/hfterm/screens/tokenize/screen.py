@@ -15,7 +15,14 @@ from textual.timer import Timer
 from textual.widgets import Input, Tab, Tabs, TextArea
 
 from hfterm.engine.client import EngineClient, EngineStatus
-from hfterm.engine.requests import EncodeFile, EncodeText, ListModels, OpenTokenizer, PeekTokenizer
+from hfterm.engine.requests import (
+    EncodeFile,
+    EncodeText,
+    InstallStarter,
+    ListModels,
+    OpenTokenizer,
+    PeekTokenizer,
+)
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.start import StartOptions
@@ -179,6 +186,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self._encode()
 
     def _encode_soon(self) -> None:
+        # an answer about an older text must not come back over what was typed since
+        self.workers.cancel_group(self, "encode")
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(self._options.live_delay, self._encode)
@@ -199,6 +208,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         """
         notice, job = self.query_one("#notice", Notice), self.query_one("#job", JobLine)
         try:
+            if starter.is_starter(wanted.ref) and starter.starter_path(wanted.ref) is None:
+                await self.engine.call(InstallStarter(names=[wanted.ref]), job.show)
             subject = await self._tokens(wanted, provisional=True)
             info = await self.engine.call(PeekTokenizer(ref=wanted.ref))
             notice.clear()

@@ -1,0 +1,55 @@
+# make run   set everything up and open hfterm on the starter kit
+# make test  set everything up, then check and test
+# make bench measure
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# The versions the tests were seen to pass with; name another file to try others.
+PIP_CONSTRAINT ?= $(CURDIR)/constraints.txt
+export PIP_CONSTRAINT
+
+RUN_STAMP := $(VENV)/.run-stamp
+TEST_STAMP := $(VENV)/.test-stamp
+
+# The tests' own starter kit, so that no test touches the user's.
+TEST_STARTER := $(CURDIR)/.starter
+
+.PHONY: run test check bench clean
+
+run: $(RUN_STAMP)
+	@$(BIN)/hfterm starter minilm >/dev/null || true  # without a registry the app says what to do
+	@$(BIN)/hfterm
+
+test: $(TEST_STAMP) check
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest
+
+check: $(TEST_STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports --no-logo
+
+bench: $(TEST_STAMP)
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/startup.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/encode.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/typing.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/grid.py
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hfterm needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(RUN_STAMP)
+
+clean:
+	rm -rf $(VENV) .starter
