@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -139,6 +140,32 @@ def background_engine(
         background.warm()
     yield background
     background.close()
+
+
+@pytest.fixture
+def start(starter_kit: Path) -> Iterator[Callable[..., PtyTerminal]]:
+    """Start the installed hfterm in a pseudo-terminal: arguments, and `env`, `columns`, `rows`.
+
+    What still runs is ended with the test.
+    """
+    from pty_terminal import PtyTerminal
+
+    opened: list[PtyTerminal] = []
+
+    def begin(
+        *arguments: str | bytes,
+        env: dict[str, str] | None = None,
+        columns: int = 120,
+        rows: int = 40,
+    ) -> PtyTerminal:
+        hfterm = str(Path(sys.executable).with_name("hfterm"))
+        terminal = PtyTerminal([hfterm, *arguments], env=env, columns=columns, rows=rows)
+        opened.append(terminal)
+        return terminal
+
+    yield begin
+    for terminal in opened:
+        terminal.kill()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from typing import TypeVar
 import pytest
 from textual.css.query import NoMatches
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Tabs
 
 from hfterm.app import HftermApp
@@ -125,6 +126,11 @@ def shown(app: HftermApp) -> str:
     )
 
 
+def toasts(app: HftermApp) -> list[str]:
+    """Every message that popped up and still stands."""
+    return [note.message for note in app._notifications]
+
+
 def tokenize_screen(app: HftermApp) -> TokenizeScreen:
     """The screen under whatever modal."""
     bench = app.workbench
@@ -150,10 +156,12 @@ def tokens(app: HftermApp) -> list[Value]:
 
 
 def notice(app: HftermApp) -> str:
-    """Every notice that stands on the screen."""
+    """The notices in sight: of the modal, else of the screen and its open tab."""
     return "\n".join(
-        note.message for note in app.screen_stack[-1].query(Notice) if note.display
-    ) or "\n".join(note.message for note in tokenize_screen(app).query(Notice) if note.display)
+        note.message
+        for note in app.screen.query(Notice)
+        if all(node.display for node in note.ancestors_with_self if isinstance(node, Widget))
+    )
 
 
 def page(app: HftermApp) -> TokenizePage:

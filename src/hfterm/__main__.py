@@ -12,9 +12,9 @@ import sys
 def main() -> None:
     """Open the workbench, or run a command."""
     if len(sys.argv) > 1:
-        from hfterm.cli import app
+        from hfterm.cli import run
 
-        app(prog_name="hfterm")
+        run()
         return
     from hfterm.launch import open_workbench
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from enum import StrEnum
@@ -79,6 +80,28 @@ def workbench(
     )
 
 
+def run() -> None:
+    """Run the command line. An output that can't be written is an error for people as well."""
+    try:
+        try:
+            app(prog_name="hfterm")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # what is still buffered would fail again, with a traceback, when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            typer.echo(f"hfterm: The output can't be written: {error.strerror}.", err=True)
+            typer.echo("  Free some space, or write it elsewhere.", err=True)
+        sys.exit(1)
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed: <&-
+        raise typer.BadParameter("- reads standard input, which is closed.")
+    return sys.stdin.buffer.read().decode("utf-8", "replace")
+
+
 def _run(work: Callable[[], Coroutine[None, None, R]]) -> R:
     """Run engine work; an error becomes two lines on stderr and exit code 1."""
     try:
@@ -95,8 +118,10 @@ def _failed(error: HftermError) -> typer.Exit:
     from hfterm.text import displayable
 
     typer.echo(f"hfterm: {displayable(error.message)}", err=True)
-    if error.remedy:
-        typer.echo(f"  {displayable(error.remedy)}", err=True)
+    # there is no F5 here
+    remedy = "Run the command again." if error.kind == "engine-died" else error.remedy
+    if remedy:
+        typer.echo(f"  {displayable(remedy)}", err=True)
     return typer.Exit(1)
 
 
@@ -118,12 +143,12 @@ def tokenize(
     """Print the tokens of a text, as AutoTokenizer makes them: nothing is cut or padded."""
     from hfterm.engine.client import EngineClient
     from hfterm.engine.requests import EncodeText
-    from hfterm.tokenization.types import Encoding
+    from hfterm.tokenization.types import Encoding, Token
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv can't both be.")
     if text == "-":
-        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+        text = _standard_input()
 
     async def work() -> Encoding:
         engine = EngineClient("cli", warm=False)
@@ -140,7 +165,7 @@ def tokenize(
         _print_json({"model": model, "backend": encoding.backend, "tokens": tokens})
     elif as_csv:
         writer = csv.writer(sys.stdout)
-        writer.writerow(msgspec.structs.asdict(encoding.token(0)) if len(encoding) else ())
+        writer.writerow(Token.__struct_fields__)
         writer.writerows(msgspec.structs.astuple(token) for token in encoding.tokens())
     else:
         _print_table(encoding, (text, pair or ""))
@@ -215,8 +240,6 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
 ) -> None:
     """Look at everything hfterm depends on, and say what is off and what to do."""
-    import os
-
     from hfterm import paths, settings
     from hfterm.job import Job
     from hfterm.system.doctor import examine

@@ -26,7 +26,7 @@ MINILM = {
     "Audit": "Unknown tokens",
 }
 SMOLLM2 = MINILM | {
-    "Table": "ðŁ",
+    "Table": "ĠTransform",
     "Steps": "ByteLevel",
     "Batch": "<|im_end|>",
     "Vocabulary": "<|endoftext|>",
@@ -123,9 +123,7 @@ async def test_vocabulary_search_and_decode(make_app: MakeApp) -> None:
         await settled(pilot, lambda: len(grid(app, "vocabulary-grid").source) == 5000)
         page(app).query_one("#vocabulary-query").focus()
         await pilot.press(*"hugging")
-        await settled(
-            pilot, lambda: [r["id"] for r in rows(app, "vocabulary-grid")] == [17662]
-        )
+        await settled(pilot, lambda: [r["id"] for r in rows(app, "vocabulary-grid")] == [17662])
         page(app).query_one("#vocabulary-mode", Choice).value = "regex"
         page(app).query_one("#vocabulary-query", Input).value = "["
         await settled(pilot, lambda: notice(app))
@@ -219,7 +217,9 @@ async def test_train_does_not_overwrite(make_app: MakeApp, tmp_path: Path) -> No
 
 async def test_train_stops_at_escape(make_app: MakeApp, tmp_path: Path) -> None:
     source = tmp_path / "long.txt"
-    source.write_text("".join(f"word{i} and another{i * 7} thing{i * 13}\n" for i in range(400_000)))
+    source.write_text(
+        "".join(f"word{i} and another{i * 7} thing{i * 13}\n" for i in range(400_000))
+    )
     app = make_app()
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)

@@ -59,6 +59,6 @@ class ModeBar(Horizontal):
 
     def show_subject(self, name: str, facts: str) -> None:
         """Name what is open. `name` may be anything."""
-        self.query_one("#mode-subject", Static).update(
-            Content.assemble(foreign(name, "bold"), "  ", foreign(facts, "dim"))
-        )
+        subject = Content.assemble(foreign(name, "bold"), "  ", foreign(facts, "dim"))
+        # its width is what the modes leave: laying the screen out again would change nothing
+        self.query_one("#mode-subject", Static).update(subject, layout=False)

@@ -43,12 +43,12 @@ class StatusBar(Horizontal):
         """Say what the engine is doing."""
         line = self.query_one("#status-engine", Static)
         if status.phase == "dead":
-            line.update(Content.styled(f"✗ engine ended ({status.detail}) · F5 restarts", "$error"))
+            line.update(Content.styled("✗ engine ended · F5 restarts it", "$error"), layout=False)
             return
         text = PHASES.get(status.phase, status.phase)
         if status.restarts:
             text += f" · restarted {status.restarts} ×"
-        line.update(Content(text))
+        line.update(Content(text), layout=False)
 
     def show_machine(self, sample: SystemSample) -> None:
         """Draw the load. Rounded, so that an idle machine repaints nothing."""

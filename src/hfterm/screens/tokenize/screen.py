@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.timer import Timer
-from textual.widgets import Input, Tab, Tabs, TextArea
+from textual.widgets import Tab, Tabs
 
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.engine.requests import (
@@ -35,15 +35,13 @@ from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.starter_offer import StarterOffer
-from hfterm.widgets.text_editor import TextEditor, keeps_exactly
+from hfterm.widgets.text_editor import TextEditor
+from hfterm.widgets.text_panel import TextPanel, count
 from hfterm.widgets.token_source import TokenSource
 from hfterm.widgets.token_strip import TokenStrip
 
 SAMPLE = "¡Los Transformadores de Hugging Face son geniales! 👩🏽‍💻 Tokenization is fun."
 """The tutorial's sentence, an emoji of several code points, and English."""
-
-PREVIEW = 20_000
-"""Characters of a long text that are drawn in the (then read-only) text panel."""
 
 
 class TokenizeScreen(WorkbenchScreen):
@@ -110,19 +108,16 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def body(self) -> ComposeResult:
         """The text panel, and the token panel with its tabs."""
-        with Vertical(id="text-panel", classes="panel") as text_panel:
-            text_panel.border_title = "Text"
-            yield TextEditor(most=self._options.max_editor_chars, id="text")
-            yield Input(placeholder="the second sequence (pair)", id="pair", compact=True)
+        yield TextPanel(most=self._options.max_editor_chars, id="text-panel")
         token_panel = Vertical(id="token-panel", classes="panel")
         token_panel.border_title = "Tokens"
         yield token_panel
 
     def on_mount(self) -> None:
         """Start with what the options say."""
-        self._put_text(self.subject.text)
+        self._panel.show(self.subject.text)
         self._show_subject()
-        self.query_one("#text", TextEditor).focus()
+        self._panel.editor.focus()
 
     async def fill(self) -> None:
         """The token panel, and then its tokens."""
@@ -146,44 +141,30 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     # -- the text ------------------------------------------------------------------------
 
-    def _put_text(self, text: str) -> None:
-        """Put a text into the editor; one it can't keep is shown read-only and kept whole."""
-        editor = self.query_one("#text", TextEditor)
-        long = len(text) > self._options.max_editor_chars
-        verbatim = long or not keeps_exactly(text) or self.subject.path is not None
-        with self.prevent(TextArea.Changed):
-            editor.read_only = verbatim
-            editor.text = preview(text) if verbatim else text
-        self.query_one("#text-panel").set_class(verbatim, "-read-only")
+    @property
+    def _panel(self) -> TextPanel:
+        return self.query_one("#text-panel", TextPanel)
 
-    @on(TextArea.Changed, "#text")
-    def _typed(self) -> None:
-        editor = self.query_one("#text", TextEditor)
-        if not editor.read_only:
-            self.subject = replace(self.subject, text=editor.text)
+    @on(TextPanel.Edited)
+    def _edited(self, event: TextPanel.Edited) -> None:
+        self.subject = replace(self.subject, text=event.text, path=None)
+        if event.settled:
+            self._encode()
+        else:
             self._encode_soon()
 
-    @on(Input.Changed, "#pair")
-    def _pair_typed(self, event: Input.Changed) -> None:
+    @on(TextPanel.PairEdited)
+    def _pair_edited(self, event: TextPanel.PairEdited) -> None:
         if self.subject.pair is not None:
-            self.subject = replace(self.subject, pair=event.value)
+            self.subject = replace(self.subject, pair=event.pair)
             self._encode_soon()
 
     @on(TextEditor.Unkept)
-    def _pasted(self, event: TextEditor.Unkept) -> None:
-        if event.editor.id != "text":
-            self.notify(
-                "That text is too long for this field, or has line separators it would change.",
-                severity="warning",
-                markup=False,
-            )
-            return
-        before = self.subject.text if not event.editor.selected_text else ""
-        at = event.editor.cursor_offset() if before else 0
-        text = before[:at] + event.text + before[at:]
-        self.subject = replace(self.subject, text=text, path=None)
-        self._put_text(text)
-        self._encode()
+    def _unkept(self) -> None:
+        self.notify(
+            "That text is too long for this field, or has line separators it would change.",
+            severity="warning",
+        )
 
     def _encode_soon(self) -> None:
         # an answer about an older text must not come back over what was typed since
@@ -263,16 +244,17 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         new_text = subject.text != self.subject.text or subject.path != self.subject.path
         self.subject = subject
         if new_text:
-            self._put_text(subject.text)
+            self._panel.show(subject.text, subject.path)
         source = TokenSource(encoding, (subject.text, subject.pair or ""))
-        self._show_pair()
+        self._panel.show_pair(subject.pair)
         self._selected = min(self._selected, max(0, len(encoding) - 1))
         self.query_one(TokenStrip).set_source(source, self._selected)
         self._show_subject()
         page = self._page()
         if page is not None:
             page.show(subject)
-        self._follow_cursor()
+        if self._panel.editor.has_focus:
+            self._follow_cursor(self._panel.cursor)
 
     def _show_subject(self) -> None:
         subject = self.subject
@@ -286,22 +268,14 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             state = "" if info.verified else " · checking with transformers"
             facts = f"{info.cls} · {info.kind}{state}"
         self.query_one(ModeBar).show_subject(name, facts)
-        text = self.query_one("#text-panel")
-        lines = subject.text.count("\n") + 1
-        where = f"{subject.path} · " if subject.path else ""
-        only = "read-only · " if text.has_class("-read-only") else ""
-        text.border_subtitle = foreign(
-            f"{elide_middle(where, 60)}{only}"
-            f"{_count(len(subject.text), 'char')} · {_count(lines, 'line')}"
-        )
+        self._panel.describe(subject.path)
         panel = self.query_one("#token-panel")
         if encoding is None:
             panel.border_subtitle = ""
             return
-        count = len(encoding)
-        parts = [_count(count, "token")]
-        if count:
-            parts.append(f"{encoding.characters / count:.1f} chars/token")
+        parts = [count(len(encoding), "token")]
+        if len(encoding):
+            parts.append(f"{encoding.characters / len(encoding):.1f} chars/token")
         if not subject.add_special_tokens:
             parts.append("no specials added")
         if unknown := encoding.unknown():
@@ -345,14 +319,14 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     # -- text, strip and table follow each other ---------------------------------------------
 
-    @on(TextArea.SelectionChanged, "#text")
-    def _follow_cursor(self) -> None:
+    @on(TextPanel.CursorMoved)
+    def _cursor_moved(self, event: TextPanel.CursorMoved) -> None:
+        self._follow_cursor(event.offset)
+
+    def _follow_cursor(self, offset: int) -> None:
         """The cursor in the text selects its token."""
-        editor = self.query_one("#text", TextEditor)
         encoding = self.subject.encoding
-        if encoding is None or not editor.has_focus or editor.selected_text:
-            return
-        index = encoding.at_character(editor.cursor_offset())
+        index = encoding.at_character(offset) if encoding is not None else None
         if index is not None:
             self._select(index)
 
@@ -385,12 +359,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         if encoding is None:
             return
         span = TokenSource(encoding, (self.subject.text, self.subject.pair or "")).span(index)
-        editor = self.query_one("#text", TextEditor)
-        if span is None or span[0] != 0:
-            return
-        _, start, end = span
-        if end <= len(editor.text):
-            editor.select_span(start, end)
+        if span is not None and span[0] == 0:
+            self._panel.select(span[1], span[2])
 
     # -- actions -----------------------------------------------------------------------------
 
@@ -421,7 +391,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     @on(StarterOffer.Installed)
     def _installed(self) -> None:
-        self.query_one("#text", TextEditor).focus()
+        self._panel.editor.focus()
         self.open_model("minilm")
 
     @work(group="pick", exclusive=True, exit_on_error=False)
@@ -443,8 +413,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def action_new_text(self) -> None:
         """Leave the file; what is read-only becomes an empty editor."""
         self.subject = replace(self.subject, path=None, text="")
-        self._put_text("")
-        self.query_one("#text", TextEditor).focus()
+        self._panel.show("")
+        self._panel.editor.focus()
         self._encode()
 
     def action_toggle_pair(self) -> None:
@@ -452,16 +422,13 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         if self.subject.path is not None:
             self.notify("A file has no pair; N leaves the file.", severity="warning")
             return
-        field = self.query_one("#pair", Input)
+        field = self._panel.pair_input
         pair = None if self.subject.pair is not None else field.value
         self.subject = replace(self.subject, pair=pair)
-        self._show_pair()
+        self._panel.show_pair(pair)
         if pair is not None:
             field.focus()
         self._encode()
-
-    def _show_pair(self) -> None:
-        self.query_one("#text-panel").set_class(self.subject.pair is not None, "-pair")
 
     def action_toggle_specials(self) -> None:
         """With or without special tokens."""
@@ -511,18 +478,3 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
                 f"The engine process ended ({status.detail}). The text is kept.",
                 "F5 starts it again.",
             )
-
-
-def _count(number: int, unit: str) -> str:
-    return f"{number:,} {unit}{'' if number == 1 else 's'}"
-
-
-def preview(text: str) -> str:
-    """The beginning of a text, in lines an editor can lay out quickly."""
-    head = text[:PREVIEW]
-    lines = [
-        line[at : at + 2_000]
-        for line in head.split("\n")
-        for at in range(0, max(1, len(line)), 2_000)
-    ]
-    return "\n".join(lines)

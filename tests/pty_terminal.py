@@ -1,0 +1,215 @@
+"""A program in a real pseudo-terminal: keys in, the screen and the raw bytes out.
+
+Bytes are read at once and interpreted (by pyte) only when somebody asks what is on screen, so
+that timing is not that of the interpreter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Self
+
+import psutil
+import pyte
+
+LONGEST = 90.0
+"""Seconds until something counts as never coming; a machine under load is slow."""
+
+# Sequences pyte takes for text: private markers it does not know.
+_UNKNOWN = re.compile(rb"\x1b\[[<=>][0-9;]*[A-Za-z]|\x1b\[\?[0-9;]*\$p")
+_UNFINISHED = re.compile(rb"\x1b(\[[0-9;<=>?$]*)?$")
+
+
+class PtyTerminal:
+    """A terminal with one program in it, which it is the controlling terminal of.
+
+    Attributes:
+        raw: every byte the program wrote.
+        started: when it was started, on the clock of `time.perf_counter`.
+        last_read: when the last bytes came.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str | bytes],
+        *,
+        env: Mapping[str, str] | None = None,
+        columns: int = 80,
+        rows: int = 24,
+    ) -> None:
+        self.raw = bytearray()
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._shown = 0
+        self._master, slave = pty.openpty()
+        self._set_size(columns, rows)
+        environ = {
+            name: value
+            for name, value in {**os.environ, "TERM": "xterm-256color", **(env or {})}.items()
+            if value != "" or name not in ("COLORTERM", "NO_COLOR")
+        }
+        for name in ("COLORTERM", "NO_COLOR", "TERM_PROGRAM", "TMUX", "STY", "LC_TERMINAL"):
+            if name not in (env or {}):
+                environ.pop(name, None)
+        self.started = self.last_read = time.perf_counter()
+        try:
+            self.process = subprocess.Popen(
+                argv,
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environ,
+                start_new_session=True,
+                preexec_fn=_take_terminal,
+            )
+        finally:
+            os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    # -- reading -------------------------------------------------------------------------------
+
+    def read(self, timeout: float) -> bool:
+        """Read what comes within `timeout` seconds. False when nothing did, or the end came."""
+        if self._master < 0:
+            return False
+        ready, _, _ = select.select([self._master], [], [], timeout)
+        if not ready:
+            return False
+        try:
+            data = os.read(self._master, 1 << 16)
+        except OSError:  # Linux says EIO when the last program has closed the terminal
+            return False
+        self.last_read = time.perf_counter()
+        self.raw += data
+        return bool(data)
+
+    def wait(self, condition: Callable[[], object], what: str, timeout: float = LONGEST) -> None:
+        """Read until `condition` holds."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"never: {what}\n{self.text}")
+            if not self.read(0.05) and self.process.poll() is not None and not condition():
+                raise AssertionError(f"it ended before: {what}\n{self.text}")
+
+    def wait_for(self, pattern: str, timeout: float = LONGEST) -> re.Match[str]:
+        """Read until the screen matches a regular expression."""
+        found: list[re.Match[str]] = []
+
+        def look() -> bool:
+            match = re.search(pattern, self.text, re.MULTILINE)
+            found[:] = [match] if match else []
+            return bool(found)
+
+        self.wait(look, f"{pattern!r} on screen", timeout)
+        return found[0]
+
+    def wait_raw(self, needle: bytes, begin: int = 0) -> float:
+        """Read until the bytes from `begin` on hold `needle`; when that was."""
+        self.wait(lambda: needle in self.raw[begin:], f"{needle!r} among the bytes")
+        return self.last_read
+
+    def quiet(self, seconds: float) -> int:
+        """Read for `seconds`; how many bytes came."""
+        before, deadline = len(self.raw), time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self.read(left)
+        return len(self.raw) - before
+
+    def settle(self, seconds: float = 0.5, timeout: float = LONGEST) -> None:
+        """Read until nothing has come for `seconds`."""
+        deadline = time.monotonic() + timeout
+        while self.read(seconds):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it never stops writing\n{self.text}")
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen."""
+        new = bytes(self.raw[self._shown :])
+        cut = _UNFINISHED.search(new)
+        if cut:
+            new = new[: cut.start()]
+        self._shown += len(new)
+        self._stream.feed(_UNKNOWN.sub(b"", new))
+        return [line.rstrip() for line in self._screen.display]
+
+    @property
+    def text(self) -> str:
+        """The screen as one string."""
+        return "\n".join(self.lines)
+
+    # -- acting --------------------------------------------------------------------------------
+
+    def send(self, keys: str | bytes) -> None:
+        """Type. What is longer than the terminal takes at once goes in while it is read."""
+        data = keys.encode() if isinstance(keys, str) else keys
+        while data:
+            count = os.write(self._master, data[:1024])
+            data = data[count:]
+            if data:
+                self.read(0)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size; the kernel tells the program."""
+        _ = self.lines
+        self._screen.resize(rows, columns)
+        self._set_size(columns, rows)
+
+    def _set_size(self, columns: int, rows: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def family(self) -> list[psutil.Process]:
+        """The program's process and its children's, engines among them."""
+        process = psutil.Process(self.process.pid)
+        return [process, *process.children(recursive=True)]
+
+    def engines(self) -> list[psutil.Process]:
+        """The engine processes among the children."""
+        return [p for p in self.family() if "hfterm.engine.worker" in " ".join(p.cmdline())]
+
+    def close(self) -> None:
+        """Close the window: the program is sent SIGHUP."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def ended(self) -> int:
+        """Read until the program ends; its exit code."""
+        deadline = time.monotonic() + LONGEST
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"it never ends\n{self.text}")
+            self.read(0.05)
+        while self.read(0):
+            pass
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """End everything that was started."""
+        family = self.family() if self.process.poll() is None else []
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.close()
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
