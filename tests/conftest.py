@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hfterm.engine.client import EngineClient
     from hfterm.tokenization.loading import LoadedTokenizer
     from pilot_app import BackgroundEngine
+    from pty_terminal import PtyTerminal
 
 # huggingface_hub reads these when it is imported, which a session fixture may already do.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -7,6 +7,7 @@ with a loop of its own, and every app gets a client that hands its requests over
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -31,7 +32,7 @@ from hfterm.widgets.notice import Notice
 
 R = TypeVar("R")
 
-PATIENCE = 30.0
+PATIENCE = float(os.environ.get("HFTERM_TEST_PATIENCE", "30"))
 """Seconds after which a condition that has not come true fails a test."""
 
 

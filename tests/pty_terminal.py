@@ -52,29 +52,17 @@ class PtyTerminal:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self._shown = 0
-        self._master, slave = pty.openpty()
+        self._master, self._slave = pty.openpty()
         self._set_size(columns, rows)
-        environ = {
-            name: value
-            for name, value in {**os.environ, "TERM": "xterm-256color", **(env or {})}.items()
-            if value != "" or name not in ("COLORTERM", "NO_COLOR")
-        }
+        environ = {**os.environ, "TERM": "xterm-256color"}
         for name in ("COLORTERM", "NO_COLOR", "TERM_PROGRAM", "TMUX", "STY", "LC_TERMINAL"):
-            if name not in (env or {}):
-                environ.pop(name, None)
+            environ.pop(name, None)
         self.started = self.last_read = time.perf_counter()
-        try:
-            self.process = subprocess.Popen(
-                argv,
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=environ,
-                start_new_session=True,
-                preexec_fn=_take_terminal,
-            )
-        finally:
-            os.close(slave)
+        # the first terminal that the leader of a session opens becomes its controlling one
+        into = ["/bin/sh", "-c", 'exec "$@" <>"$0" >&0 2>&1', os.ttyname(self._slave)]
+        self.process = subprocess.Popen(
+            [*into, *argv], env={**environ, **(env or {})}, start_new_session=True
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -187,6 +175,7 @@ class PtyTerminal:
     def close(self) -> None:
         """Close the window: the program is sent SIGHUP."""
         if self._master >= 0:
+            os.close(self._slave)
             os.close(self._master)
             self._master = -1
 
@@ -209,7 +198,3 @@ class PtyTerminal:
                 process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.close()
-
-
-def _take_terminal() -> None:
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -11,7 +11,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.worker import Worker, WorkerState
 
@@ -77,10 +77,11 @@ class HftermApp(App[None]):
         mode: str = SCREENS[0].mode,
     ) -> None:
         install_backstop()
-        super().__init__()
+        # with few colours, or none, the terminal's own are used and none is computed
+        self._shallow = color is not None and color.depth <= ColorDepth.COLORS_16
+        super().__init__(ansi_color=True if self._shallow else None)
         self.settings = settings or Settings()
         self._start = start or StartOptions()
-        self._color = color
         self._problems = list(problems)
         self._first_mode = mode
         self._sampler: Sampler | None = None
@@ -132,8 +133,7 @@ class HftermApp(App[None]):
             known = ", ".join(sorted({theme.name for theme in themes} | {DARK.name, LIGHT.name}))
             self._problems.append(f"theme = {name!r} is not a theme here; try {known}.")
             name = DARK.name
-        shallow = self._color is not None and self._color.depth <= ColorDepth.COLORS_16
-        if shallow and name in (DARK.name, LIGHT.name):
+        if self._shallow and name in (DARK.name, LIGHT.name):
             return "ansi-dark" if name == DARK.name else "ansi-light"
         return name
 
@@ -199,6 +199,12 @@ class HftermApp(App[None]):
             )
 
     # -- actions -------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Ctrl+E exports the screen's table, but is left to a window that is over it."""
+        if action == "export" and isinstance(self.screen, ModalScreen):
+            return False
+        return super().check_action(action, parameters)
 
     def action_mode(self, mode: str) -> None:
         """Switch to a screen."""

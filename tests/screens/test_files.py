@@ -141,7 +141,7 @@ async def test_five_megabytes_in_one_line(make_app: MakeApp, tmp_path: Path) -> 
         await ready(pilot)
         size = file.stat().st_size
         assert len(tokenize_screen(app).subject.text) == size
-        assert f"{size:,} chars" in shown(app)
+        assert f"read-only · {size:,} chars · 1 line" in shown(app)
         assert editor(app).read_only
         assert len(editor(app).text) < 50_000
         grid(app).focus()
@@ -175,7 +175,7 @@ async def test_paste_of_a_megabyte(make_app: MakeApp) -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("ctrl+end")
-        editor(app).post_message(events.Paste(pasted))
+        app.post_message(events.Paste(pasted))
         await settled(pilot, lambda: len(grid(app).source) > 150_000)
         await ready(pilot)
         assert tokenize_screen(app).subject.text == f"start {pasted}"
@@ -188,7 +188,7 @@ async def test_paste_keeps_line_separators_exactly(make_app: MakeApp) -> None:
     app = make_app(text="")
     async with app.run_test() as pilot:
         await ready(pilot)
-        editor(app).post_message(events.Paste("one\u2028two\rthree"))
+        app.post_message(events.Paste("one\u2028two\rthree"))
         await settled(pilot, lambda: tokenize_screen(app).subject.text == "one\u2028two\rthree")
         await ready(pilot)
         assert editor(app).read_only
@@ -198,6 +198,6 @@ async def test_a_small_paste_is_typed(make_app: MakeApp) -> None:
     app = make_app(text="")
     async with app.run_test() as pilot:
         await ready(pilot)
-        editor(app).post_message(events.Paste("two\nlines"))
+        app.post_message(events.Paste("two\nlines"))
         await settled(pilot, lambda: tokens(app) == ["[CLS]", "two", "lines", "[SEP]"])
         assert not editor(app).read_only

@@ -47,7 +47,7 @@ async def test_picker_chooses_with_arrows(make_app: MakeApp) -> None:
         await ready(pilot)
         await pilot.press("f6")
         await settled(pilot, lambda: isinstance(app.screen, ModelPicker))
-        await pilot.press("down", "down")
+        await pilot.press("down")
         assert app.screen.query_one(OptionList).highlighted == 1
         await pilot.press("enter")
         await settled(pilot, lambda: tokenize_screen(app).subject.ref == "smollm2")
@@ -157,7 +157,7 @@ async def test_help_lists_the_keys(make_app: MakeApp, key: str) -> None:
         await pilot.press(key)
         await settled(pilot, lambda: isinstance(app.screen, HelpModal))
         text = app.screen.query_one(Markdown).source
-        for wanted in ("# Tokenize", "## Table", "F2", "F6", "F7", "ctrl", "Palette"):
+        for wanted in ("# Tokenize", "## Table", "F2", "F6", "F7", "^p", "^e"):
             assert wanted.lower() in text.lower(), f"{wanted} in\n{text}"
         await pilot.press("escape")
         await settled(pilot, lambda: len(app.screen_stack) == 1)

@@ -13,12 +13,14 @@ from hfterm.widgets import modals
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.token_strip import TokenStrip
 
 OWNERS: tuple[type[DOMNode], ...] = (
     TokenizeScreen,
     *(page.load() for page in PAGES),
     DataGrid,
+    TextEditor,
     TokenStrip,
     Choice,
     StarterOffer,

@@ -171,10 +171,12 @@ class DataGrid(ScrollView, can_focus=True):
     DataGrid > .grid--warning { color: $warning; }
     DataGrid > .grid--error { color: $error; }
     DataGrid > .grid--empty { color: $text-muted; }
-    DataGrid:nocolor > .grid--cursor { text-style: underline; }
-    DataGrid:nocolor:focus > .grid--cursor { text-style: reverse; }
-    DataGrid:ansi > .grid--cursor { text-style: underline; }
-    DataGrid:ansi:focus > .grid--cursor { text-style: reverse; }
+    DataGrid:ansi > .grid--cursor {
+        color: ansi_default; background: ansi_default; text-style: underline;
+    }
+    DataGrid:ansi:focus > .grid--cursor {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
     """
 
     cursor_row = reactive(0, repaint=False)

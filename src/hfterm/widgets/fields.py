@@ -35,8 +35,7 @@ class Choice(Widget, can_focus=True):
     DEFAULT_CSS = """
     Choice { height: 1; width: auto; margin-right: 2; }
     Choice:focus { background: $block-cursor-background; color: $block-cursor-foreground; }
-    Choice:nocolor:focus { text-style: reverse; }
-    Choice:ansi:focus { text-style: reverse; }
+    Choice:ansi:focus { color: ansi_default; background: ansi_default; text-style: reverse; }
     """
 
     value = reactive("", layout=True)

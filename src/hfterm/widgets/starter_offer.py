@@ -49,7 +49,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
         self._working = False
 
     def compose(self) -> ComposeResult:
-        """The offer, the line of work, and what went wrong."""
+        """The line of work and what went wrong, where they are seen first; and the offer."""
         lines = [
             Content("No tokenizer is open yet."),
             Content(""),
@@ -63,9 +63,9 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
             Content("1      bring only MiniLM"),
             Content("F6     open a folder, or a model of the hub"),
         ]
-        yield Static(Content("\n").join(lines), markup=False)
         yield JobLine()
         yield Notice()
+        yield Static(Content("\n").join(lines), markup=False)
 
     def action_install(self) -> None:
         """Bring all of the kit."""

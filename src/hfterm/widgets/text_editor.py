@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast, overload
+from typing import ClassVar, cast, overload
 
 from rich.text import Text
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.document._document import DocumentBase
 from textual.document._wrapped_document import WrappedDocument
 from textual.message import Message
@@ -82,6 +83,13 @@ The token under the cursor is selected in the table. A text too long for typing,
 line separators that an editor would change, is kept whole and opened read-only.
 """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+home", "edge(0)", "Start of the text", show=False, id="text.start",
+                tooltip="To the start of the text"),
+        Binding("ctrl+end", "edge(1)", "End of the text", show=False, id="text.end",
+                tooltip="To the end of the text"),
+    ]  # fmt: skip
+
     @dataclass
     class Unkept(Message):
         """A pasted text that this editor would change, or that is too long for it."""
@@ -150,7 +158,12 @@ line separators that an editor would change, is kept whole and opened read-only.
         self.selection = Selection(self.location_of(start), self.location_of(end))
         self.scroll_cursor_visible()
 
+    def action_edge(self, end: int) -> None:
+        """Go to the start or the end of the text."""
+        self.move_cursor(self.document.end if end else (0, 0))
+
     async def _on_paste(self, event: events.Paste) -> None:
+        """Turn away what cannot be kept; Textual calls `TextArea`'s own handler for the rest."""
         text = event.text
         if not self.read_only and (
             len(text) + len(self.text) > self.most or not keeps_exactly(text)
@@ -158,8 +171,6 @@ line separators that an editor would change, is kept whole and opened read-only.
             event.stop()
             event.prevent_default()
             self.post_message(self.Unkept(self, text))
-            return
-        await super()._on_paste(event)
 
     def copy_text(self) -> str:
         """The selection, or the whole text."""

@@ -33,6 +33,12 @@ class TextPanel(Vertical):
         scrollbar-size-vertical: 1;
     }
     TextPanel TextEditor:focus { border: none; }
+    TextEditor:ansi > .text-area--selection {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
+    TextEditor:ansi > .text-area--cursor {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
     TextPanel.-read-only TextEditor { color: $text-muted; }
     TextPanel > #pair { display: none; height: 1; background: $surface; }
     TextPanel.-pair > #pair { display: block; }
@@ -114,10 +120,11 @@ class TextPanel(Vertical):
     def describe(self, path: str | None) -> None:
         """Say in the border how much text there is, and where it came from."""
         lines = self._text.count("\n") + 1
-        parts = [elide_middle(path, 50)] if path else []
-        if self.read_only:
-            parts.append("read-only")
+        parts = ["read-only"] if self.read_only else []
         parts += [count(len(self._text), "char"), count(lines, "line")]
+        if path:
+            room = (self.size.width or 70) - len(" · ".join(parts)) - 9
+            parts.insert(0, elide_middle(path, max(12, room)))
         self.border_subtitle = foreign(" · ".join(parts))  # pyright: ignore[reportAttributeAccessIssue]
 
     def show_pair(self, pair: str | None) -> None:

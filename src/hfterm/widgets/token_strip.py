@@ -73,14 +73,13 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
         background: $block-cursor-background;
         color: $block-cursor-foreground;
     }
-    TokenStrip:nocolor > .strip--0 { text-style: underline; }
-    TokenStrip:nocolor > .strip--2 { text-style: underline; }
-    TokenStrip:nocolor > .strip--selected { text-style: reverse; }
     TokenStrip:ansi > .strip--0 { background: ansi_default; text-style: underline; }
     TokenStrip:ansi > .strip--1 { background: ansi_default; color: ansi_cyan; }
     TokenStrip:ansi > .strip--2 { background: ansi_default; text-style: underline; }
     TokenStrip:ansi > .strip--3 { background: ansi_default; color: ansi_cyan; }
-    TokenStrip:ansi > .strip--selected { background: ansi_default; text-style: reverse; }
+    TokenStrip:ansi > .strip--selected {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
     """
 
     @dataclass

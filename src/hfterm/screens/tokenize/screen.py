@@ -101,6 +101,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self._options = start
         model = start.model or ("minilm" if starter.starter_path("minilm") else "")
         self.subject = Subject(ref=model, text=SAMPLE if start.text is None else start.text)
+        self._wanted_ref = model
         self._timer: Timer | None = None
         self._selected = 0
 
@@ -176,9 +177,13 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     # -- asking the engine ----------------------------------------------------------------
 
     def _encode(self) -> None:
-        """Tokenize what the screen is about."""
-        if self.subject.ref:
-            self._load(self.subject)
+        """Tokenize what the screen is about, with the tokenizer that is being opened if one is."""
+        if self._wanted_ref == self.subject.ref:
+            wanted = self.subject
+        else:
+            wanted = replace(self.subject, ref=self._wanted_ref, info=None)
+        if wanted.ref:
+            self._load(wanted)
 
     @work(group="encode", exclusive=True, exit_on_error=False)
     async def _load(self, wanted: Subject) -> None:
@@ -201,6 +206,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
                     subject = await self._tokens(subject, provisional=False)
                 self._show(replace(subject, info=checked))
         except HftermError as error:
+            self._wanted_ref = self.subject.ref
             notice.show_error(error)
         finally:
             job.clear()
@@ -259,6 +265,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def _show_subject(self) -> None:
         subject = self.subject
         info, encoding = subject.info, subject.encoding
+        self.set_class(not subject.ref, "-empty")
         if not subject.ref:
             name, facts = "no tokenizer", "F6 opens one"
         elif info is None:
@@ -387,7 +394,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         """Show the same text with another tokenizer."""
         for offer in self.query(StarterOffer):
             offer.display = offer.busy
-        self._load(replace(self.subject, ref=ref, info=None))
+        self._wanted_ref = ref
+        self._encode()
 
     @on(StarterOffer.Installed)
     def _installed(self) -> None:
@@ -461,6 +469,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         job = self.query_one("#job", JobLine)
         if job.display:
             self.workers.cancel_group(self, "encode")
+            self._wanted_ref = self.subject.ref
             job.clear()
             self.query_one("#notice", Notice).show("Stopped.", "F5 tokenizes again.", "note")
             return True
