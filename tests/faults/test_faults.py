@@ -141,7 +141,7 @@ import asyncio, resource, sys
 from hfterm.engine.client import EngineClient
 from hfterm.engine.requests import ListModels, TrainTokenizer
 from hfterm.errors import HftermError
-from hfterm.tokenization.types import TrainOptions
+from hfterm.tokenization.views import TrainOptions
 
 async def main(source, out):
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

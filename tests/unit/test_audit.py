@@ -14,7 +14,7 @@ from hfterm.job import Cancelled, Job
 from hfterm.tokenization.audit import audit
 from hfterm.tokenization.encoding import encode
 from hfterm.tokenization.loading import LoadedTokenizer, load_quick
-from hfterm.tokenization.types import Finding
+from hfterm.tokenization.views import Finding
 from zoo import FAST, NAMES
 
 Opened = Callable[[str], LoadedTokenizer]

@@ -12,7 +12,7 @@ from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job
 from hfterm.tokenization.batch import encode_batch
 from hfterm.tokenization.loading import LoadedTokenizer
-from hfterm.tokenization.types import BatchOptions, BatchResult
+from hfterm.tokenization.views import BatchOptions, BatchResult
 from zoo import NAMES
 
 Opened = Callable[[str], LoadedTokenizer]

@@ -25,7 +25,7 @@ from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.stages import steps
 from hfterm.tokenization.template import render
 from hfterm.tokenization.training import train
-from hfterm.tokenization.types import BatchOptions, Message, TrainOptions
+from hfterm.tokenization.views import BatchOptions, Message, TrainOptions
 from hfterm.tokenization.vocabulary import decode_ids, search
 from zoo import NAMES
 

@@ -11,7 +11,7 @@ from hfterm.errors import Cancelled
 from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer
 from hfterm.tokenization.stages import steps
-from hfterm.tokenization.types import Stage, Steps
+from hfterm.tokenization.views import Stage, Steps
 from zoo import FAST, NAMES, PYTHON_BACKENDS
 
 Opened = Callable[[str], LoadedTokenizer]

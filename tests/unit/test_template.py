@@ -13,7 +13,7 @@ from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.template import parse_messages, render
-from hfterm.tokenization.types import Message, Rendered
+from hfterm.tokenization.views import Message, Rendered
 
 Opened = Callable[[str], LoadedTokenizer]
 Make = Callable[[object], LoadedTokenizer]

@@ -20,7 +20,7 @@ from hfterm.tokenization.detached import run_detached
 from hfterm.tokenization.encoding import encode
 from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.training import train
-from hfterm.tokenization.types import TrainOptions
+from hfterm.tokenization.views import TrainOptions
 
 Opened = Callable[[str], LoadedTokenizer]
 Algorithm = Literal["BPE", "WordPiece", "Unigram"]

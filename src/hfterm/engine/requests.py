@@ -8,20 +8,18 @@ import msgspec
 
 from hfterm.engine.protocol import Lane, Request
 from hfterm.hub.starter import StarterStatus
-from hfterm.tokenization.types import (
+from hfterm.tokenization.types import Encoding, TextDocument, TokenizerInfo
+from hfterm.tokenization.views import (
     Audit,
     BatchOptions,
     BatchResult,
     Comparison,
     Decoded,
-    Encoding,
     Message,
     Rendered,
     SlowFast,
     Statistics,
     Steps,
-    TextDocument,
-    TokenizerInfo,
     Trained,
     TrainOptions,
     VocabularyPage,

@@ -11,7 +11,8 @@ from hfterm.job import Job
 from hfterm.tokenization.alignment import Alignment, align, fold
 from hfterm.tokenization.compare import decoded
 from hfterm.tokenization.loading import LoadedTokenizer
-from hfterm.tokenization.types import Audit, Encoding, Finding
+from hfterm.tokenization.types import Encoding
+from hfterm.tokenization.views import Audit, Finding
 
 ROWS = 1000
 """Rows listed by a finding; `count` counts all."""

@@ -15,7 +15,7 @@ from hfterm.errors import HftermError
 from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer
 from hfterm.tokenization.tutorial_stages import special_mask
-from hfterm.tokenization.types import BatchOptions, BatchResult, BatchRow
+from hfterm.tokenization.views import BatchOptions, BatchResult, BatchRow
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -19,7 +19,7 @@ from hfterm.tokenization.code_tokenizers import (
     train_code,
 )
 from hfterm.tokenization.steps_script import IMPORTS, PIPELINE, STEPS_LIMIT, TUTORIAL
-from hfterm.tokenization.types import BatchOptions, Message
+from hfterm.tokenization.views import BatchOptions, Message
 
 __all__ = [
     "audit_code",

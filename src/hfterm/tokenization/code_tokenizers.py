@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hfterm.tokenization.code_parts import AUTO, list_lines, opened, text_line
-from hfterm.tokenization.types import TrainOptions
+from hfterm.tokenization.views import TrainOptions
 
 
 def compare_code(sources: Sequence[str], text: str | Path) -> str:

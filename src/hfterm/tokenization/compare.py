@@ -13,12 +13,8 @@ from hfterm.job import Job
 from hfterm.tokenization.encoding import encode
 from hfterm.tokenization.loading import LoadedTokenizer
 from hfterm.tokenization.slow import slow_against_fast
-from hfterm.tokenization.types import (
-    ComparedTokenizer,
-    Comparison,
-    Difference,
-    Encoding,
-)
+from hfterm.tokenization.types import Encoding
+from hfterm.tokenization.views import ComparedTokenizer, Comparison, Difference
 
 __all__ = ["compare", "compare_refs", "slow_against_fast"]
 

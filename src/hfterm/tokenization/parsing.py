@@ -7,7 +7,7 @@ import re
 from typing import cast
 
 from hfterm.errors import HftermError
-from hfterm.tokenization.types import Message
+from hfterm.tokenization.views import Message
 
 ROLE_LINE = re.compile(r"(?im)^[ \t]*(system|developer|user|assistant|tool)[ \t]*:[ \t]?")
 

@@ -15,7 +15,7 @@ from tokenizers import (
     trainers,
 )
 
-from hfterm.tokenization.types import TrainOptions
+from hfterm.tokenization.views import TrainOptions
 
 Algorithm = Literal["BPE", "WordPiece", "Unigram"]
 

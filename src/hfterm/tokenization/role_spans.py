@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hfterm.errors import Cancelled
-from hfterm.tokenization.types import Message, RoleSpan
+from hfterm.tokenization.views import Message, RoleSpan
 
 Render = Callable[[list[Message]], str]
 

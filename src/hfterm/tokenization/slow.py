@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from hfterm.errors import HftermError
 from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer
-from hfterm.tokenization.types import SlowFast
+from hfterm.tokenization.views import SlowFast
 
 if TYPE_CHECKING:
     from transformers import AddedToken as TransformersAddedToken

@@ -21,7 +21,7 @@ from hfterm.tokenization.added_tokens import AddedTokenFinder, Segment
 from hfterm.tokenization.loading import LoadedTokenizer
 from hfterm.tokenization.steps_script import STEPS_LIMIT
 from hfterm.tokenization.tutorial_stages import decode_text, tutorial_stages
-from hfterm.tokenization.types import Piece, Stage, Steps
+from hfterm.tokenization.views import Piece, Stage, Steps
 
 APART = " Added tokens stay as they are; each stretch between them is treated on its own."
 

@@ -12,7 +12,7 @@ from math import ceil
 from hfterm.hub.texts import TextSource
 from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer
-from hfterm.tokenization.types import Statistics
+from hfterm.tokenization.views import Statistics
 
 BATCH = 512
 """Texts encoded in one call, and at most this many characters of them: 0.2 s of work."""

@@ -10,7 +10,7 @@ from hfterm.tokenization.encoding import encode
 from hfterm.tokenization.loading import LoadedTokenizer
 from hfterm.tokenization.parsing import parse_messages
 from hfterm.tokenization.role_spans import role_spans
-from hfterm.tokenization.types import Message, Rendered
+from hfterm.tokenization.views import Message, Rendered
 
 if TYPE_CHECKING:
     from jinja2 import TemplateError

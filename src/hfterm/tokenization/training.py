@@ -18,7 +18,7 @@ from hfterm.job import Job
 from hfterm.tokenization.detached import run_detached
 from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.recipes import ROLES, blank
-from hfterm.tokenization.types import Trained, TrainOptions
+from hfterm.tokenization.views import Trained, TrainOptions
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast

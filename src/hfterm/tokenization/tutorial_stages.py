@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from hfterm.tokenization.loading import LoadedTokenizer
-from hfterm.tokenization.types import Piece, Stage
+from hfterm.tokenization.views import Piece, Stage
 
 
 def decode_text(

@@ -15,7 +15,7 @@ from hfterm.job import Job
 from hfterm.tokenization.loading import LoadedTokenizer
 from hfterm.tokenization.parsing import parse_ids
 from hfterm.tokenization.tutorial_stages import decode_text
-from hfterm.tokenization.types import Decoded, VocabularyEntry, VocabularyPage
+from hfterm.tokenization.views import Decoded, VocabularyEntry, VocabularyPage
 
 __all__ = ["Mode", "decode_ids", "parse_ids", "search"]
 

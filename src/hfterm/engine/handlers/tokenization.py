@@ -14,8 +14,7 @@ from hfterm.engine.handlers.store import TokenizerStore
 from hfterm.hub import starter
 from hfterm.hub.refs import cached_models
 from hfterm.job import Job
-from hfterm.tokenization import encoding
-from hfterm.tokenization import types as result
+from hfterm.tokenization import encoding, types, views
 
 HANDLERS = Registry()
 _store = TokenizerStore()
@@ -43,19 +42,19 @@ def list_models(_: ask.ListModels, job: Job) -> list[ask.KnownModel]:
 
 
 @HANDLERS.answers(ask.OpenTokenizer)
-def open_tokenizer(request: ask.OpenTokenizer, job: Job) -> result.TokenizerInfo:
+def open_tokenizer(request: ask.OpenTokenizer, job: Job) -> types.TokenizerInfo:
     """The verified description."""
     return _store.get(request.ref, job).info
 
 
 @HANDLERS.answers(ask.PeekTokenizer)
-def peek_tokenizer(request: ask.PeekTokenizer, job: Job) -> result.TokenizerInfo:
+def peek_tokenizer(request: ask.PeekTokenizer, job: Job) -> types.TokenizerInfo:
     """The description that is to be had at once."""
     return _store.get(request.ref, job, provisional=True).info
 
 
 @HANDLERS.answers(ask.EncodeText)
-def encode_text(request: ask.EncodeText, job: Job) -> result.Encoding:
+def encode_text(request: ask.EncodeText, job: Job) -> types.Encoding:
     """Tokenize a text."""
     loaded = _store.get(request.ref, job, provisional=request.provisional)
     return encoding.encode(
@@ -81,7 +80,7 @@ def encode_file(request: ask.EncodeFile, job: Job) -> ask.FileEncoding:
 
 
 @HANDLERS.answers(ask.ReadDocument)
-def read_document(request: ask.ReadDocument, job: Job) -> result.TextDocument:
+def read_document(request: ask.ReadDocument, job: Job) -> types.TextDocument:
     """Read a file."""
     from hfterm.hub import documents
 
@@ -89,7 +88,7 @@ def read_document(request: ask.ReadDocument, job: Job) -> result.TextDocument:
 
 
 @HANDLERS.answers(ask.ShowSteps)
-def show_steps(request: ask.ShowSteps, job: Job) -> result.Steps:
+def show_steps(request: ask.ShowSteps, job: Job) -> views.Steps:
     """The stages of the pipeline."""
     from hfterm.tokenization import stages
 
@@ -97,7 +96,7 @@ def show_steps(request: ask.ShowSteps, job: Job) -> result.Steps:
 
 
 @HANDLERS.answers(ask.EncodeBatch)
-def encode_batch(request: ask.EncodeBatch, job: Job) -> result.BatchResult:
+def encode_batch(request: ask.EncodeBatch, job: Job) -> views.BatchResult:
     """A padded batch."""
     from hfterm.tokenization import batch
 
@@ -107,7 +106,7 @@ def encode_batch(request: ask.EncodeBatch, job: Job) -> result.BatchResult:
 
 
 @HANDLERS.answers(ask.SearchVocabulary)
-def search_vocabulary(request: ask.SearchVocabulary, job: Job) -> result.VocabularyPage:
+def search_vocabulary(request: ask.SearchVocabulary, job: Job) -> views.VocabularyPage:
     """Vocabulary entries."""
     from hfterm.tokenization import vocabulary
 
@@ -122,7 +121,7 @@ def search_vocabulary(request: ask.SearchVocabulary, job: Job) -> result.Vocabul
 
 
 @HANDLERS.answers(ask.DecodeIds)
-def decode_ids(request: ask.DecodeIds, job: Job) -> result.Decoded:
+def decode_ids(request: ask.DecodeIds, job: Job) -> views.Decoded:
     """Ids to text."""
     from hfterm.tokenization import vocabulary
 
@@ -130,7 +129,7 @@ def decode_ids(request: ask.DecodeIds, job: Job) -> result.Decoded:
 
 
 @HANDLERS.answers(ask.RenderTemplate)
-def render_template(request: ask.RenderTemplate, job: Job) -> result.Rendered:
+def render_template(request: ask.RenderTemplate, job: Job) -> views.Rendered:
     """A chat, rendered and tokenized."""
     from hfterm.tokenization import template
 
@@ -145,7 +144,7 @@ def render_template(request: ask.RenderTemplate, job: Job) -> result.Rendered:
 
 
 @HANDLERS.answers(ask.CompareTokenizers)
-def compare_tokenizers(request: ask.CompareTokenizers, job: Job) -> result.Comparison:
+def compare_tokenizers(request: ask.CompareTokenizers, job: Job) -> views.Comparison:
     """Tokenizers side by side."""
     from hfterm.tokenization import compare
 
@@ -153,7 +152,7 @@ def compare_tokenizers(request: ask.CompareTokenizers, job: Job) -> result.Compa
 
 
 @HANDLERS.answers(ask.SlowAgainstFast)
-def slow_against_fast(request: ask.SlowAgainstFast, job: Job) -> result.SlowFast:
+def slow_against_fast(request: ask.SlowAgainstFast, job: Job) -> views.SlowFast:
     """A tokenizer against its Python twin."""
     from hfterm.tokenization import slow
 
@@ -161,7 +160,7 @@ def slow_against_fast(request: ask.SlowAgainstFast, job: Job) -> result.SlowFast
 
 
 @HANDLERS.answers(ask.TrainTokenizer)
-def train_tokenizer(request: ask.TrainTokenizer, job: Job) -> result.Trained:
+def train_tokenizer(request: ask.TrainTokenizer, job: Job) -> views.Trained:
     """A new tokenizer."""
     from hfterm.tokenization import training
 
@@ -169,7 +168,7 @@ def train_tokenizer(request: ask.TrainTokenizer, job: Job) -> result.Trained:
 
 
 @HANDLERS.answers(ask.AuditText)
-def audit_text(request: ask.AuditText, job: Job) -> result.Audit:
+def audit_text(request: ask.AuditText, job: Job) -> views.Audit:
     """What to look out for in an encoding."""
     from hfterm.hub import documents
     from hfterm.tokenization import audit
@@ -180,7 +179,7 @@ def audit_text(request: ask.AuditText, job: Job) -> result.Audit:
 
 
 @HANDLERS.answers(ask.CountFile)
-def count_file(request: ask.CountFile, job: Job) -> result.Statistics:
+def count_file(request: ask.CountFile, job: Job) -> views.Statistics:
     """Statistics of a file."""
     from hfterm.tokenization import statistics
 

@@ -11,7 +11,7 @@ from hfterm.engine.requests import AuditText, CountFile
 from hfterm.screens.tokenize.page import Subject, TokenizePage, TokenWanted
 from hfterm.text import displayable, foreign, token_label
 from hfterm.tokenization.code import audit_code
-from hfterm.tokenization.types import Audit, Statistics
+from hfterm.tokenization.views import Audit, Statistics
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows, Tone
 from hfterm.widgets.fields import Field
 

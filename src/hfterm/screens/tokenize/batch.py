@@ -14,7 +14,7 @@ from hfterm.engine.requests import EncodeBatch
 from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import displayable, foreign, token_label
 from hfterm.tokenization.code import batch_code
-from hfterm.tokenization.types import BatchOptions, BatchResult, BatchRow
+from hfterm.tokenization.views import BatchOptions, BatchResult, BatchRow
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows
 from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.text_editor import TextEditor

@@ -12,7 +12,7 @@ from hfterm.engine.requests import CompareTokenizers, SlowAgainstFast
 from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import displayable, elide_middle, foreign, token_label
 from hfterm.tokenization.code import compare_code
-from hfterm.tokenization.types import ComparedTokenizer, Comparison, SlowFast
+from hfterm.tokenization.views import ComparedTokenizer, Comparison, SlowFast
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows
 from hfterm.widgets.fields import Choice, Field
 

@@ -303,6 +303,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         if found is None:
             found = entry.load()(self.engine, id=f"page-{entry.title}")
             await self.query_one("#pages").mount(found)
+            if not found.children:  # the application closes: the page never gets its widgets
+                return
         found.display = True
         self.set_class(not entry.uses_text, "-alone")
         self.set_class(not entry.uses_strip, "-no-strip")

@@ -11,7 +11,7 @@ from hfterm.engine.requests import ShowSteps
 from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import displayable, foreign
 from hfterm.tokenization.code import steps_code
-from hfterm.tokenization.types import Piece, Stage, Steps
+from hfterm.tokenization.views import Piece, Stage, Steps
 from hfterm.widgets.data_grid import Cell, GridColumn, GridSource, Rows
 
 SHOWN = 2_000

@@ -14,7 +14,7 @@ from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import displayable, foreign
 from hfterm.tokenization.code import template_code
 from hfterm.tokenization.parsing import parse_messages
-from hfterm.tokenization.types import Rendered
+from hfterm.tokenization.views import Rendered
 from hfterm.widgets.data_grid import GridSource
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.text_editor import TextEditor

@@ -19,7 +19,7 @@ from hfterm.hub import starter
 from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage
 from hfterm.text import foreign, token_label
 from hfterm.tokenization.code import train_code
-from hfterm.tokenization.types import Trained, TrainOptions
+from hfterm.tokenization.views import Trained, TrainOptions
 from hfterm.widgets.fields import Choice, Field
 
 

@@ -14,7 +14,7 @@ from hfterm.engine.requests import DecodeIds, SearchVocabulary
 from hfterm.errors import HftermError
 from hfterm.screens.tokenize.page import Subject, TokenizePage
 from hfterm.text import foreign, token_label
-from hfterm.tokenization import types as result
+from hfterm.tokenization import views
 from hfterm.tokenization.code import decode_code, vocabulary_code
 from hfterm.tokenization.parsing import parse_ids
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource
@@ -135,7 +135,7 @@ class _Entries:
         GridColumn("kind", most=14, stretch=True),
     )
 
-    def __init__(self, page: result.VocabularyPage) -> None:
+    def __init__(self, page: views.VocabularyPage) -> None:
         self._entries = page.entries
 
     def __len__(self) -> int:
@@ -161,5 +161,5 @@ class _Entries:
         return [entry.id, entry.token, entry.decoded, size, entry.score, _kind(entry)]
 
 
-def _kind(entry: result.VocabularyEntry) -> str:
+def _kind(entry: views.VocabularyEntry) -> str:
     return "special" if entry.special else "added" if entry.added else ""
