@@ -36,7 +36,7 @@ bench: $(TEST_STAMP)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/startup.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/encode.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/typing.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/keystrokes.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/grid.py
 
 $(BIN)/pip:

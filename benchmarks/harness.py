@@ -1,4 +1,4 @@
-"""What the benchmarks share: the pseudo-terminal of the tests, the starter kit, tables of results."""
+"""What the benchmarks share: the pseudo-terminal of the tests, the starter kit, tables."""
 
 from __future__ import annotations
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -31,6 +33,9 @@ from hfterm.widgets.mode_bar import ModeWord
 
 SAMPLE_EVERY = 5.0
 """Seconds between two looks at the machine; the status bar repaints only what changed."""
+
+FILLED_WITHIN = 3.0
+"""Seconds that quitting waits for the first screen to be filled, at most."""
 
 
 class HftermApp(App[None]):
@@ -85,6 +90,7 @@ class HftermApp(App[None]):
         self._problems = list(problems)
         self._first_mode = mode
         self._sampler: Sampler | None = None
+        self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
         words = [(entry.mode, entry.title) for entry in SCREENS]
         for entry in SCREENS:
@@ -105,8 +111,11 @@ class HftermApp(App[None]):
 
     async def _first_frame(self) -> None:
         self._start_engine()
-        for screen in self._workbench_screens():
-            await screen.fill()
+        try:
+            for screen in self._workbench_screens():
+                await screen.fill()
+        finally:
+            self._filled.set()
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip
@@ -178,6 +187,9 @@ class HftermApp(App[None]):
 
     async def action_quit(self) -> None:
         """End the engine, then the application."""
+        with suppress(TimeoutError):
+            # a screen that closes while it is being filled looks for what is gone already
+            await asyncio.wait_for(self._filled.wait(), FILLED_WITHIN)
         await self.engine.close()
         self.exit()
 

@@ -37,6 +37,7 @@ OWN = re.compile(
     r"\x1b\[[0-9;:]*m"  # colours
     r"|\x1b\[\d+;\d+H"  # cursor
     r"|\x1b\[\?2026[hl]"  # synchronized output
+    r"|\x1b\]22;[a-z-]+\x07"  # shape of the mouse pointer
 )
 CONTROLS = re.compile("[" + "".join(re.escape(chr(code)) for code in FORBIDDEN) + "]")
 ALL = " ".join(HOSTILE.values())
@@ -192,7 +193,7 @@ async def test_models_in_the_picker_and_the_title(
     make_app: MakeApp, zoo: dict[str, Path], tmp_path: Path
 ) -> None:
     """A folder whose name attacks, opened: its name stands in the line on top."""
-    folder = tmp_path / "[red]\x1b]0;owned\x07[@click=app.quit]x[/]"
+    folder = tmp_path / "[red]\x1b]0;owned\x07[@click=app.quit]"
     folder.mkdir()
     for file in zoo["characters"].iterdir():
         (folder / file.name).write_bytes(file.read_bytes())

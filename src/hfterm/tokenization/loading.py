@@ -276,10 +276,8 @@ def _special_tokens(
     return (*found.values(), *others)
 
 
-def _unk_id(tokenizer: Tokenizer, specials: tuple[SpecialToken, ...]) -> int | None:
-    for special in specials:
-        if special.role == "unk_token":
-            return special.id
+def _unk_id(tokenizer: Tokenizer) -> int | None:
+    """The id of unknown pieces; None for a model that has none, whatever its config calls one."""
     model = json.loads(tokenizer.model.__getstate__())
     if model.get("unk_id") is not None:
         return int(model["unk_id"])
@@ -338,7 +336,7 @@ def _describe_rust(
         if auto
         else str(config.get("truncation_side", "right")),
         special_tokens=specials,
-        unk_id=_unk_id(tokenizer, specials),
+        unk_id=_unk_id(tokenizer),
         stored_truncation=stored.truncation["max_length"] if stored.truncation else None,
         stored_padding=(
             f"to {padding['length'] or 'the longest'} on the {padding['direction']} "
