@@ -32,8 +32,7 @@ pre-tokenizer refer to the normalized text. `F2` shows the script.
 
     def body(self) -> ComposeResult:
         """A text that scrolls."""
-        with VerticalScroll(can_focus=True):
-            yield Static("", id="stages", markup=False)
+        yield VerticalScroll(id="stages", can_focus=True)
 
     def refresh_page(self, subject: Subject) -> None:
         """Ask for the stages."""
@@ -45,7 +44,10 @@ pre-tokenizer refer to the normalized text. `F2` shows the script.
         )
         if steps is not None:
             self._steps = steps
-            self.query_one("#stages", Static).update(draw(steps))
+            stages = self.query_one("#stages", VerticalScroll)
+            with self.app.batch_update():
+                await stages.remove_children()
+                await stages.mount_all(_widgets(steps))
 
     def exported(self) -> tuple[str, GridSource] | None:
         """One row a piece."""
@@ -77,17 +79,24 @@ pre-tokenizer refer to the normalized text. `F2` shows the script.
 def draw(steps: Steps) -> Content:
     """All stages as one text."""
     lines: list[Content] = []
-    if steps.shortened is not None:
-        lines.append(
-            foreign(f"The first {steps.shortened:,} characters of a longer text.", "$warning")
-        )
     for number, stage in enumerate(steps.stages, 1):
-        lines += _stage(number, stage)
+        lines += [_head(number, stage), *_body(stage), Content("")]
     return Content("\n").join(lines)
 
 
-def _stage(number: int, stage: Stage) -> list[Content]:
-    head = Content.assemble(
+def _widgets(steps: Steps) -> list[Static]:
+    widgets: list[Static] = []
+    if steps.shortened is not None:
+        note = f"The first {steps.shortened:,} characters of a longer text."
+        widgets.append(Static(foreign(note, "$warning")))
+    for number, stage in enumerate(steps.stages, 1):
+        widgets.append(Static(_head(number, stage), classes="stage-head"))
+        widgets.append(Static(Content("\n").join(_body(stage)), classes="stage"))
+    return widgets
+
+
+def _head(number: int, stage: Stage) -> Content:
+    return Content.assemble(
         (f"{number:>2} ", "$text-muted"),
         (displayable(stage.name), "bold"),
         "  ",
@@ -95,26 +104,26 @@ def _stage(number: int, stage: Stage) -> list[Content]:
         "  ",
         foreign(stage.call, "$text-muted"),
     )
-    lines = [head]
+
+
+def _body(stage: Stage) -> list[Content]:
+    lines: list[Content] = []
     if stage.text is not None:
-        lines.append(Content.assemble("   ", foreign(stage.text, space=True)))
+        lines.append(foreign(stage.text, space=True))
     if stage.pieces:
         lines.append(_pieces(stage.pieces))
     if stage.note:
-        lines.append(Content.assemble("   ", foreign(stage.note, "italic $text-muted")))
-    lines.append(Content(""))
+        lines.append(foreign(stage.note, "italic $text-muted"))
     return lines
 
 
 def _pieces(pieces: tuple[Piece, ...]) -> Content:
-    parts: list[Content] = [Content("   ")]
+    parts: list[Content] = []
     for index, piece in enumerate(pieces):
-        tint = (
-            "italic $text-muted"
-            if piece.special
-            else ("on $primary 22%" if index % 2 else "on $foreground 10%")
+        tint = "on $primary 22%" if index % 2 else "on $foreground 10%"
+        parts.append(
+            foreign(piece.text, "italic $text-muted" if piece.special else tint, space=True)
         )
-        parts.append(foreign(piece.text, tint, space=True))
         facts = "" if piece.id is None else str(piece.id)
         if piece.start is not None:
             facts += f"{' ' if facts else ''}{piece.start}:{piece.end}"
