@@ -1,8 +1,8 @@
 """A table of 300,000 tokens: hfterm's grid, Textual's DataTable, and textual-fastdatatable.
 
 Time from the first row handed over to the frame that shows it, for a jump to the last row, and
-for one repaint of what is in sight. The fast table is measured where it is installed
-(pip install textual-fastdatatable).
+for one repaint of what is in sight (the other two answer that from a cache of lines). The fast
+table is measured where it is installed (pip install textual-fastdatatable).
 """
 
 from __future__ import annotations

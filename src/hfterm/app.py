@@ -31,11 +31,17 @@ from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
 from hfterm.widgets.mode_bar import ModeWord
 
+CURSOR_KEYS = {"grid", "strip", "choice", "text", "palette", "leave", "mode"}
+"""First parts of the ids of bindings that only move: nobody looks for them in the palette."""
 SAMPLE_EVERY = 5.0
 """Seconds between two looks at the machine; the status bar repaints only what changed."""
 
 FILLED_WITHIN = 3.0
 """Seconds that quitting waits for the first screen to be filled, at most."""
+
+# Textual tells only the screen or widget that runs a worker; `on_worker_state_changed` below is to
+# hear of all of them.
+Worker.StateChanged.bubble = True
 
 
 class HftermApp(App[None]):
@@ -281,12 +287,10 @@ class HftermApp(App[None]):
     @work(group="engine", exit_on_error=False)
     async def action_restart(self) -> None:
         """Start a dead engine again; a living one is asked again."""
-        from hfterm.screens.tokenize.screen import TokenizeScreen
-
         if self.engine.status.phase in ("dead", "off"):
             await self.engine.start()
-        if isinstance(self.workbench, TokenizeScreen):
-            self.workbench.action_again()
+        if self.workbench is not None:
+            self.workbench.again()
 
     @work(thread=True, group="logs", exclusive=True, exit_on_error=False)
     def action_logs(self) -> None:
@@ -333,17 +337,17 @@ class HftermApp(App[None]):
             yield SystemCommand(
                 "Starter kit: bring the rest", "Tiny real models and data", self.install_starter
             )
-        yield SystemCommand("Help", "What this screen does, with every key", self.action_help)
-        yield SystemCommand("Show code", "The Python that does the same", self.action_code)
-        yield SystemCommand("Copy", "The row, the selection or the text", self.action_copy)
-        yield SystemCommand("Export", "The table as CSV, JSON or JSONL", self.action_export)
-        yield SystemCommand("Logs", "What the engine printed", self.action_logs)
-        yield SystemCommand(
-            "Restart the engine", "When it ended, or to ask again", self.action_restart
-        )
+        seen: set[str] = set()
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            kind = (binding.id or "").partition(".")[0]
+            if kind and kind not in CURSOR_KEYS and binding.action not in seen:
+                seen.add(binding.action)
+                run = partial(self.run_action, binding.action, active.node)
+                help_text = active.tooltip or binding.description
+                yield SystemCommand(binding.description, help_text, partial(self.call_later, run))
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save the screen as SVG", self.deliver_screenshot)
-        yield SystemCommand("Quit", "Nothing is left running", self.action_quit)
 
 
 def tail(file: Path, lines: int) -> list[str]:

@@ -75,6 +75,9 @@ class WorkbenchScreen(Screen[None]):
         """Stop long work. False when there was none."""
         return False
 
+    def again(self) -> None:
+        """Ask the engine again for what is shown."""
+
     def engine_changed(self, status: EngineStatus) -> None:
         """The engine's state changed."""
         for bar in self.query(StatusBar):

@@ -22,6 +22,17 @@ LOSSY = re.compile("[\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]|\r(?!\n)")
 """Line separators that a text area turns into line feeds; a model would see others."""
 
 
+LONGEST_LINE = 20_000
+"""Characters: each key in a longer line would take an editor longer than a person accepts."""
+
+
+def can_be_typed_in(text: str, most: int) -> bool:
+    """Whether an editor keeps `text` exactly and stays quick with it; `most` in characters."""
+    if len(text) > most or not keeps_exactly(text):
+        return False
+    return len(text) <= LONGEST_LINE or max(map(len, text.split("\n"))) <= LONGEST_LINE
+
+
 def keeps_exactly(text: str) -> bool:
     """Whether a text area gives back `text` as it was given."""
     if LOSSY.search(text):
@@ -165,9 +176,8 @@ line separators that an editor would change, is kept whole and opened read-only.
     async def _on_paste(self, event: events.Paste) -> None:
         """Turn away what cannot be kept; Textual calls `TextArea`'s own handler for the rest."""
         text = event.text
-        if not self.read_only and (
-            len(text) + len(self.text) > self.most or not keeps_exactly(text)
-        ):
+        longest = max(0, self.most - len(self.text))
+        if not self.read_only and not can_be_typed_in(text, longest):
             event.stop()
             event.prevent_default()
             self.post_message(self.Unkept(self, text))

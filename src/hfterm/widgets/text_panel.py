@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.widgets import Input, TextArea
 
 from hfterm.text import displayable, elide_middle, foreign
-from hfterm.widgets.text_editor import TextEditor, keeps_exactly
+from hfterm.widgets.text_editor import TextEditor, can_be_typed_in
 
 WINDOW = 20_000
 """Characters of a read-only text that are laid out at a time; the window follows the selection."""
@@ -91,7 +91,7 @@ class TextPanel(Vertical):
     def show(self, text: str, path: str | None = None) -> None:
         """Show a text; one from a file is read-only."""
         self._text = text
-        kept = path is not None or len(text) > self._most or not keeps_exactly(text)
+        kept = path is not None or not can_be_typed_in(text, self._most)
         self.set_class(kept, "-read-only")
         self.editor.read_only = kept
         if kept:

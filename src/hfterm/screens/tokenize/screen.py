@@ -9,15 +9,13 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Vertical
 from textual.timer import Timer
 from textual.widgets import Tab, Tabs
 
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.engine.requests import (
-    EncodeFile,
-    EncodeText,
     InstallStarter,
     ListModels,
     OpenTokenizer,
@@ -26,6 +24,8 @@ from hfterm.engine.requests import (
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.start import StartOptions
+from hfterm.screens.tokenize.asking import tokenized
+from hfterm.screens.tokenize.keys import KEYS
 from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenWanted
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
@@ -57,41 +57,11 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 `Tab` moves between the panels, `F3` `F4` (or `[` `]`) between the tabs.
 """
 
-    # The function keys have priority because a text area uses F6 and F7 itself; the letters have
-    # not, so that they can be typed.
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f6", "pick_model", "Model", key_display="F6", priority=True, id="tokenize.model",
-                tooltip="Open another tokenizer: starter, cache, path or hub id"),
-        Binding("m", "pick_model", "Model", show=False, id="tokenize.model-letter",
-                tooltip="Open another tokenizer (while no text is being typed)"),
-        Binding("f7", "open_file", "Open", key_display="F7", priority=True, id="tokenize.open",
-                tooltip="Tokenize a whole local file"),
-        Binding("o", "open_file", "Open file", show=False, id="tokenize.open-letter",
-                tooltip="Tokenize a whole local file (while no text is being typed)"),
-        Binding("f3,left_square_bracket", "tab(-1)", "Tab before", show=False,
-                id="tokenize.previous-tab", tooltip="The tab before this one"),
-        Binding("f4,right_square_bracket", "tab(1)", "Next tab", key_display="F4",
-                id="tokenize.next-tab", tooltip="The next tab"),
-        Binding("alt+p,p", "toggle_pair", "Pair", show=False, id="tokenize.pair",
-                tooltip="A second sequence, as for question and context"),
-        Binding("alt+s,s", "toggle_specials", "Specials", show=False, id="tokenize.specials",
-                tooltip="With or without the special tokens the post-processor adds"),
-        Binding("alt+n,n", "new_text", "New text", show=False, id="tokenize.new",
-                tooltip="Leave the file and type a text again"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
-    COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = (
-        ScreenCommand("Open a model", "Starter kit, cache, path or hub id", "pick_model"),
-        ScreenCommand("Open a file", "Tokenize a whole local file", "open_file"),
-        ScreenCommand("New text", "Leave the file and type a text again", "new_text"),
-        ScreenCommand("Pair on or off", "A second sequence", "toggle_pair"),
-        ScreenCommand(
-            "Special tokens on or off", "What the post-processor adds", "toggle_specials"
-        ),
-        *(
-            ScreenCommand(f"Tokenize: {page.title}", f"The {page.title} tab", f"go_to_tab({n})")
-            for n, page in enumerate(PAGES)
-        ),
+    COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = tuple(
+        ScreenCommand(f"Tokenize: {page.title}", f"The {page.title} tab", f"go_to_tab({n})")
+        for n, page in enumerate(PAGES)
     )
 
     def __init__(
@@ -213,34 +183,10 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     async def _tokens(self, wanted: Subject, *, provisional: bool) -> Subject:
         job = self.query_one("#job", JobLine)
-        if wanted.path is None:
-            encoding = await self.engine.call(
-                EncodeText(
-                    ref=wanted.ref,
-                    text=wanted.text,
-                    pair=wanted.pair,
-                    add_special_tokens=wanted.add_special_tokens,
-                    provisional=provisional,
-                ),
-                job.show,
-            )
-            return replace(wanted, encoding=encoding)
-        answer = await self.engine.call(
-            EncodeFile(
-                ref=wanted.ref,
-                path=wanted.path,
-                add_special_tokens=wanted.add_special_tokens,
-                provisional=provisional,
-            ),
-            job.show,
-        )
-        if answer.document.replaced:
-            self.notify(
-                f"{answer.document.replaced:,} invalid bytes are shown as �.",
-                severity="warning",
-                markup=False,
-            )
-        return replace(wanted, text=answer.document.text, encoding=answer.encoding)
+        subject, replaced = await tokenized(self.engine, wanted, job.show, provisional=provisional)
+        if replaced:
+            self.notify(f"{replaced:,} invalid bytes are shown as �.", severity="warning")
+        return subject
 
     def _show(self, subject: Subject) -> None:
         """Show a subject that has its tokens."""
@@ -477,7 +423,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             return True
         return False
 
-    def action_again(self) -> None:
+    def again(self) -> None:
         """Ask everything again."""
         self._encode()
 
