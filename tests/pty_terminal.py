@@ -169,8 +169,13 @@ class PtyTerminal:
         return [process, *process.children(recursive=True)]
 
     def engines(self) -> list[psutil.Process]:
-        """The engine processes among the children."""
-        return [p for p in self.family() if "hfterm.engine.worker" in " ".join(p.cmdline())]
+        """The living engine processes among the children."""
+        found: list[psutil.Process] = []
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one as well
+                if "hfterm.engine.worker" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def close(self) -> None:
         """Close the window: the program is sent SIGHUP."""

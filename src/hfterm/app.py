@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -125,6 +126,9 @@ class HftermApp(App[None]):
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip
+        # what start-up made stays: not looking at it again keeps collections short between keys
+        gc.collect()
+        gc.freeze()
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
 

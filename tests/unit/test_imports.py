@@ -102,7 +102,7 @@ def test_every_binding_explains_itself() -> None:
     for binding in bindings:
         assert binding.description, binding
         assert binding.tooltip, binding
-        assert binding.tooltip[0].isupper(), binding
+        assert not binding.tooltip[0].islower(), binding
         assert not binding.tooltip.endswith("."), binding
 
 

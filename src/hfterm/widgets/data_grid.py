@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from hfterm.text import fit
 
@@ -253,7 +254,21 @@ class DataGrid(ScrollView, can_focus=True):
                 least = cell_len(column.label)
                 widths[position] = max(least, width - others - self._gap * len(widths))
         self._widths = widths
-        self.virtual_size = Size(sum(widths) + self._gap * len(widths) - 1, count + 1)
+        self._grow(Size(sum(widths) + self._gap * len(widths) - 1, count + 1))
+
+    def _grow(self, size: Size) -> None:
+        """Take another virtual size. Only scrollbars that come or go change the screen's layout,
+        and laying out the whole screen at each key costs more than all else that a key causes.
+        """
+        tall, wide = size.height > self.size.height, size.width > self.size.width
+        if (tall, wide) != (self.show_vertical_scrollbar, self.show_horizontal_scrollbar):
+            self.virtual_size = size
+            return
+        self.set_reactive(Widget.virtual_size, size)  # pyright: ignore[reportArgumentType]
+        if tall:
+            self.vertical_scrollbar.window_virtual_size = size.height
+        if wide:
+            self.horizontal_scrollbar.window_virtual_size = size.width
 
     def on_resize(self) -> None:
         """The stretching column takes what is left."""
