@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import App, SystemCommand
@@ -20,17 +20,19 @@ from textual.worker import Worker, WorkerState
 
 from hfterm import paths
 from hfterm.engine.client import EngineClient, EngineStatus
+from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
-from hfterm.system.clipboard import osc52
-from hfterm.system.samples import Sampler, SystemSample
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
 from hfterm.widgets.mode_bar import ModeWord
+
+if TYPE_CHECKING:
+    from hfterm.system.samples import Sampler, SystemSample
 
 CURSOR_KEYS = {"grid", "strip", "choice", "text", "palette", "leave", "mode"}
 """First parts of the ids of bindings that only move: nobody looks for them in the palette."""
@@ -156,6 +158,17 @@ class HftermApp(App[None]):
             return "ansi-dark" if name == DARK.name else "ansi-light"
         return name
 
+    def watch_theme(self, theme: str) -> None:
+        """A theme that was chosen is kept for the next time."""
+        if not self.is_running or self._shallow or theme == self.settings.theme:
+            return
+        from hfterm.settings_edit import save_value
+
+        try:
+            save_value(paths.settings_file(), "theme", theme)
+        except HftermError as error:
+            self.notify(displayable(str(error)), severity="warning", markup=False)
+
     def _set_keys(self) -> None:
         if not self.settings.keymap:
             return
@@ -188,6 +201,8 @@ class HftermApp(App[None]):
     @work(thread=True, group="sample", exclusive=True, exit_on_error=False)
     def _sample(self) -> None:
         if self._sampler is None:
+            from hfterm.system.samples import Sampler
+
             self._sampler = Sampler()
         self.call_from_thread(self._show_sample, self._sampler.sample())
 
@@ -266,6 +281,8 @@ class HftermApp(App[None]):
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy through the terminal: wrapped for tmux and screen, and never too long for it."""
+        from hfterm.system.clipboard import osc52
+
         result = osc52(text, os.environ)
         if result.truncated:
             self.notify(

@@ -264,10 +264,11 @@ def doctor(
 def show_settings() -> None:
     """Print the settings file, every field documented, with the values in force."""
     from hfterm import paths, settings
+    from hfterm.settings_edit import documented_toml
 
     wanted, problems = settings.load(paths.settings_file())
     typer.echo(f"# {paths.settings_file()}\n")
-    typer.echo(settings.documented_toml(wanted))
+    typer.echo(documented_toml(wanted))
     for problem in problems:
         typer.echo(f"hfterm: {problem}", err=True)
 

@@ -6,14 +6,12 @@ What the settings are stands in `settings_fields`; writing them, in `settings_ed
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from hfterm.settings_edit import documented_toml, save_value
 from hfterm.settings_fields import FIELDS, Field, Settings, defect, did_you_mean
 from hfterm.tomlfile import line_of, one_line, read_toml, shown_path
 
@@ -21,11 +19,9 @@ __all__ = [
     "FIELDS",
     "Field",
     "Settings",
-    "documented_toml",
     "environment",
     "keymap_problems",
     "load",
-    "save_value",
 ]
 
 
@@ -105,6 +101,8 @@ def _from_text(raw: str, field: Field) -> object:
         words |= {"0": False, "false": False, "no": False, "off": False}
         return words.get(raw.strip().lower(), raw)
     try:
+        import tomllib  # rarely needed, and the start waits for every import
+
         return tomllib.loads(f"value = {raw}")["value"]
     except (ValueError, RecursionError):
         return raw

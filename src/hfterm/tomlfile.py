@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import stat
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +83,8 @@ def _read(path: Path) -> str:
 
 def _parse(text: str, name: str, problems: list[str]) -> dict[str, Any]:
     """Parse, and where a line is broken leave that line out and try again."""
+    import tomllib  # only where there is a file: the start waits for every import
+
     lines = text.replace("\r\n", "\n").split("\n")
     for _ in range(_MAX_REPAIRS):
         try:

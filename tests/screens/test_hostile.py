@@ -103,9 +103,7 @@ def test_the_tap_would_see_an_attack() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
-async def test_every_tab(
-    make_app: MakeApp, zoo: dict[str, Path], size: tuple[int, int]
-) -> None:
+async def test_every_tab(make_app: MakeApp, zoo: dict[str, Path], size: tuple[int, int]) -> None:
     app = make_app(zoo["hostile"], ALL)
     async with app.run_test(size=size, notifications=True) as pilot:
         await ready(pilot)
@@ -163,7 +161,9 @@ async def test_hostile_text_in_a_tab_s_own_fields(
 async def test_names_of_models_and_files(make_app: MakeApp, tmp_path: Path) -> None:
     """Errors, titles and borders name what was asked for."""
     app = make_app(text="the fox")
-    evil = f"./{HOSTILE['markup action']}{HOSTILE['title']}{HOSTILE['c1']}{HOSTILE['bidi override']}"
+    evil = (
+        f"./{HOSTILE['markup action']}{HOSTILE['title']}{HOSTILE['c1']}{HOSTILE['bidi override']}"
+    )
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await ready(pilot)
         await pilot.press("f6")

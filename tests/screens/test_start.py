@@ -36,7 +36,9 @@ async def test_offer_and_no_registry(
         for said in ("No tokenizer is open yet", "Enter", "MiniLM", "SmolLM2", "F6", "only MiniLM"):
             assert said in screen
         await pilot.press(key)
-        await settled(pilot, lambda: "registry" in notice(app) and "can't be reached" in notice(app))
+        await settled(
+            pilot, lambda: "registry" in notice(app) and "can't be reached" in notice(app)
+        )
         assert "a folder" in notice(app) or "the folder" in notice(app)
         assert "Try again" in shown(app) or "can't be reached" in shown(app)
         assert not [path for path in empty.iterdir() if not path.name.startswith(".")]

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from textual.widgets import Button, Input, Static, Tabs
+from textual.widgets import Button, Input, Tabs
 
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.widgets.fields import Choice

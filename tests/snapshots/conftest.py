@@ -26,6 +26,7 @@ from hfterm.app import HftermApp
 from hfterm.engine.client import EngineStatus
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize import train
+from hfterm.system import samples
 from hfterm.system.samples import SystemSample
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from pilot_app import BackgroundEngine, BorrowedEngine
@@ -134,7 +135,7 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", HOME)  # nothing is written: the engine runs already
-    monkeypatch.setattr(hfterm.app, "Sampler", FixedSampler)
+    monkeypatch.setattr(samples, "Sampler", FixedSampler)
     monkeypatch.setattr(hfterm.app, "tail", lambda file, lines: LOG)
     monkeypatch.setattr(train.time, "strftime", lambda pattern: "1122-224000")
     monkeypatch.setattr(FixedEngine, "kit", str(Path(kit).expanduser().absolute()))
@@ -144,9 +145,7 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(hfterm.app, "EngineClient", borrow)
 
-    def make(
-        model: str = "", text: str | None = None, *, colors: str = "truecolor"
-    ) -> HftermApp:
+    def make(model: str = "", text: str | None = None, *, colors: str = "truecolor") -> HftermApp:
         if colors == "none":
             monkeypatch.setenv("NO_COLOR", "1")
         depth = DEPTHS[colors]

@@ -124,7 +124,9 @@ def test_modal(
         await pilot.press(*MODALS[name])
         await settled(pilot, lambda: len(pilot.app.screen_stack) == 2)
         if name == "palette":
-            await settled(pilot, lambda: "Screenshot" in shown(pilot.app) or "Next tab" in shown(pilot.app))
+            await settled(
+                pilot, lambda: "Screenshot" in shown(pilot.app) or "Next tab" in shown(pilot.app)
+            )
 
     assert snap_compare(studio(), terminal_size=size, run_before=open_modal)
 

@@ -25,9 +25,7 @@ DRAWING = {"textual", "rich"}
 
 def modules(*packages: str) -> list[str]:
     """Every module of hfterm under some packages, themselves included."""
-    names = [
-        found.name for found in pkgutil.walk_packages(hfterm.__path__, f"{hfterm.__name__}.")
-    ]
+    names = [found.name for found in pkgutil.walk_packages(hfterm.__path__, f"{hfterm.__name__}.")]
     return [name for name in names if any(f"{name}.".startswith(f"{p}.") for p in packages)]
 
 

@@ -15,12 +15,11 @@ from hfterm.errors import HftermError
 from hfterm.settings import (
     FIELDS,
     Settings,
-    documented_toml,
     environment,
     keymap_problems,
     load,
-    save_value,
 )
+from hfterm.settings_edit import documented_toml, save_value
 from hfterm.settings_fields import defect
 
 NO_ENV: dict[str, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -12,10 +12,12 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from hfterm.engine.client import EngineClient, EngineStatus
-from hfterm.system.samples import SystemSample
 from hfterm.widgets.data_grid import GridSource
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.status_bar import StatusBar
+
+if TYPE_CHECKING:
+    from hfterm.system.samples import SystemSample
 
 
 @dataclass(frozen=True)

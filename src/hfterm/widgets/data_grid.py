@@ -183,24 +183,26 @@ class DataGrid(ScrollView, can_focus=True):
     cursor_row = reactive(0, repaint=False)
     empty = reactive("")
 
-    @dataclass
     class RowHighlighted(Message):
         """The cursor came to a row by a key or the mouse."""
 
-        grid: DataGrid
-        row: int
+        def __init__(self, grid: DataGrid, row: int) -> None:
+            super().__init__()
+            self.grid = grid
+            self.row = row
 
         @property
         def control(self) -> DataGrid:
             """The grid it happened in."""
             return self.grid
 
-    @dataclass
     class RowChosen(Message):
         """Enter was pressed on a row, or it was clicked."""
 
-        grid: DataGrid
-        row: int
+        def __init__(self, grid: DataGrid, row: int) -> None:
+            super().__init__()
+            self.grid = grid
+            self.row = row
 
         @property
         def control(self) -> DataGrid:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -40,12 +39,13 @@ class Choice(Widget, can_focus=True):
 
     value = reactive("", layout=True)
 
-    @dataclass
     class Changed(Message):
         """Another value was chosen."""
 
-        choice: Choice
-        value: str
+        def __init__(self, choice: Choice, value: str) -> None:
+            super().__init__()
+            self.choice = choice
+            self.value = value
 
         @property
         def control(self) -> Choice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -17,11 +16,12 @@ from hfterm.text import foreign
 class ModeWord(Static):
     """The name of a screen; a click switches to it."""
 
-    @dataclass
     class Chosen(Message):
         """The word was clicked."""
 
-        mode: str
+        def __init__(self, mode: str) -> None:
+            super().__init__()
+            self.mode = mode
 
     def __init__(self, number: int, mode: str, title: str, *, current: bool) -> None:
         super().__init__(

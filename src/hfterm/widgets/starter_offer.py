@@ -13,7 +13,6 @@ from textual.message import Message
 from textual.widgets import Static
 
 from hfterm.engine.client import EngineClient
-from hfterm.engine.requests import InstallStarter
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.widgets.job_line import JobLine
@@ -77,6 +76,8 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
 
     @work(group="starter", exclusive=True, exit_on_error=False)
     async def _install(self, names: list[str]) -> None:
+        from hfterm.engine.requests import InstallStarter
+
         job, notice = self.query_one(JobLine), self.query_one(Notice)
         notice.clear()
         self._working = True

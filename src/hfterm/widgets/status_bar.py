@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
 from hfterm.engine.client import EngineStatus
-from hfterm.system.samples import GpuSample, SystemSample
+
+if TYPE_CHECKING:
+    from hfterm.system.samples import GpuSample, SystemSample
 
 BARS = "▁▂▃▄▅▆▇█"
 PHASES = {

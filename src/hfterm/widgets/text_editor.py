@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, cast, overload
 
 from rich.text import Text
@@ -101,12 +100,13 @@ line separators that an editor would change, is kept whole and opened read-only.
                 tooltip="To the end of the text"),
     ]  # fmt: skip
 
-    @dataclass
     class Unkept(Message):
         """A pasted text that this editor would change, or that is too long for it."""
 
-        editor: TextEditor
-        text: str
+        def __init__(self, editor: TextEditor, text: str) -> None:
+            super().__init__()
+            self.editor = editor
+            self.text = text
 
         @property
         def control(self) -> TextEditor:

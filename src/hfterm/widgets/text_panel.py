@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 
 from textual import on
 from textual.app import ComposeResult
@@ -44,24 +43,27 @@ class TextPanel(Vertical):
     TextPanel.-pair > #pair { display: block; }
     """
 
-    @dataclass
     class Edited(Message):
         """The text was changed; `settled` when it came in one piece (a paste kept whole)."""
 
-        text: str
-        settled: bool = False
+        def __init__(self, text: str, settled: bool = False) -> None:
+            super().__init__()
+            self.text = text
+            self.settled = settled
 
-    @dataclass
     class PairEdited(Message):
         """The second sequence was changed."""
 
-        pair: str
+        def __init__(self, pair: str) -> None:
+            super().__init__()
+            self.pair = pair
 
-    @dataclass
     class CursorMoved(Message):
         """The cursor is at a character of the text."""
 
-        offset: int
+        def __init__(self, offset: int) -> None:
+            super().__init__()
+            self.offset = offset
 
     def __init__(self, *, most: int, id: str | None = None) -> None:
         super().__init__(id=id, classes="panel")

@@ -82,12 +82,13 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
     }
     """
 
-    @dataclass
     class TokenHighlighted(Message):
         """A token was chosen in the strip."""
 
-        strip: TokenStrip
-        index: int
+        def __init__(self, strip: TokenStrip, index: int) -> None:
+            super().__init__()
+            self.strip = strip
+            self.index = index
 
         @property
         def control(self) -> TokenStrip:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from hfterm.tokenization.types import Encoding, TokenizerInfo
 from hfterm.widgets.tab_page import TabPage
+
+if TYPE_CHECKING:
+    from hfterm.tokenization.types import Encoding, TokenizerInfo
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,9 @@ from textual.timer import Timer
 from textual.widgets import Tab, Tabs
 
 from hfterm.engine.client import EngineClient, EngineStatus
-from hfterm.engine.requests import (
-    InstallStarter,
-    ListModels,
-    OpenTokenizer,
-    PeekTokenizer,
-)
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.start import StartOptions
-from hfterm.screens.tokenize.asking import tokenized
 from hfterm.screens.tokenize.keys import KEYS
 from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenWanted
 from hfterm.screens.tokenize.pages import PAGES
@@ -162,16 +155,18 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         The first answer may come from tokenizer.json alone. It is checked against what
         `AutoTokenizer` builds as soon as transformers is there, and replaced if that differs.
         """
+        from hfterm.engine import requests
+
         notice, job = self.query_one("#notice", Notice), self.query_one("#job", JobLine)
         try:
             if starter.is_starter(wanted.ref) and starter.starter_path(wanted.ref) is None:
-                await self.engine.call(InstallStarter(names=[wanted.ref]), job.show)
+                await self.engine.call(requests.InstallStarter(names=[wanted.ref]), job.show)
             subject = await self._tokens(wanted, provisional=True)
-            info = await self.engine.call(PeekTokenizer(ref=wanted.ref))
+            info = await self.engine.call(requests.PeekTokenizer(ref=wanted.ref))
             notice.clear()
             self._show(replace(subject, info=info))
             if subject.encoding is not None and not subject.encoding.verified:
-                checked = await self.engine.call(OpenTokenizer(ref=wanted.ref))
+                checked = await self.engine.call(requests.OpenTokenizer(ref=wanted.ref))
                 if checked.fingerprint != info.fingerprint:
                     subject = await self._tokens(subject, provisional=False)
                 self._show(replace(subject, info=checked))
@@ -183,6 +178,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     async def _tokens(self, wanted: Subject, *, provisional: bool) -> Subject:
         job = self.query_one("#job", JobLine)
+        from hfterm.screens.tokenize.asking import tokenized
+
         subject, replaced = await tokenized(self.engine, wanted, job.show, provisional=provisional)
         if replaced:
             self.notify(f"{replaced:,} invalid bytes are shown as �.", severity="warning")
@@ -322,6 +319,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     @work(group="pick", exclusive=True, exit_on_error=False)
     async def action_pick_model(self) -> None:
         """Choose another tokenizer."""
+        from hfterm.engine.requests import ListModels
         from hfterm.widgets.modals import ModelPicker
 
         try:
