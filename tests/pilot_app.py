@@ -167,7 +167,7 @@ def notice(app: HftermApp) -> str:
 
 def page(app: HftermApp) -> TokenizePage:
     """The tab in sight."""
-    found = tokenize_screen(app)._page()
+    found = tokenize_screen(app).page
     assert found is not None
     return found
 

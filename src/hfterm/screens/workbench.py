@@ -12,12 +12,12 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from hfterm.engine.client import EngineClient, EngineStatus
-from hfterm.widgets.data_grid import GridSource
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
     from hfterm.system.samples import SystemSample
+    from hfterm.widgets.data_grid import GridSource
 
 
 @dataclass(frozen=True)

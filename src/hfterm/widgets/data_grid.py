@@ -273,8 +273,9 @@ class DataGrid(ScrollView, can_focus=True):
             self.horizontal_scrollbar.window_virtual_size = size.width
 
     def on_resize(self) -> None:
-        """The stretching column takes what is left."""
+        """The stretching column takes what is left; what was drawn with other widths goes."""
         self._measure()
+        self.refresh()
 
     @property
     def _page(self) -> int:

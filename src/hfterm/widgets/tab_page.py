@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -11,9 +11,11 @@ from textual.containers import Vertical
 from hfterm.engine.client import EngineClient
 from hfterm.engine.protocol import Request
 from hfterm.errors import HftermError
-from hfterm.widgets.data_grid import GridSource
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.notice import Notice
+
+if TYPE_CHECKING:
+    from hfterm.widgets.data_grid import GridSource
 
 R = TypeVar("R")
 

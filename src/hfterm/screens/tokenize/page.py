@@ -54,8 +54,16 @@ class Subject:
         return Path(self.path) if self.path else self.text
 
 
+class TokenSelected(Message):
+    """A token was selected below; its span belongs selected in the text."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.index = index
+
+
 class TokenWanted(Message):
-    """A token should be shown in its text."""
+    """A token should be shown in the table, and in its text."""
 
     def __init__(self, index: int) -> None:
         super().__init__()

@@ -5,33 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Vertical
 from textual.timer import Timer
-from textual.widgets import Tab, Tabs
 
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize.keys import KEYS
-from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenWanted
+from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenSelected
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
 from hfterm.text import elide_middle, foreign
-from hfterm.widgets.data_grid import DataGrid, GridSource
-from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.mode_bar import ModeBar
-from hfterm.widgets.notice import Notice
-from hfterm.widgets.starter_offer import StarterOffer
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.text_panel import TextPanel, count
-from hfterm.widgets.token_source import TokenSource
-from hfterm.widgets.token_strip import TokenStrip
+
+if TYPE_CHECKING:
+    from hfterm.screens.tokenize.token_panel import TokenPanel
+    from hfterm.widgets.data_grid import GridSource
 
 SAMPLE = "¡Los Transformadores de Hugging Face son geniales! 👩🏽‍💻 Tokenization is fun."
 """The tutorial's sentence, an emoji of several code points, and English."""
@@ -66,12 +63,12 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self.subject = Subject(ref=model, text=SAMPLE if start.text is None else start.text)
         self._wanted_ref = model
         self._timer: Timer | None = None
-        self._selected = 0
+        self._tokens_panel: TokenPanel | None = None
 
     # -- layout ------------------------------------------------------------------------
 
     def body(self) -> ComposeResult:
-        """The text panel, and the token panel with its tabs."""
+        """The text panel, and the frame of the token panel."""
         yield TextPanel(most=self._options.max_editor_chars, id="text-panel")
         token_panel = Vertical(id="token-panel", classes="panel")
         token_panel.border_title = "Tokens"
@@ -85,23 +82,19 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     async def fill(self) -> None:
         """The token panel, and then its tokens."""
-        await self.query_one("#token-panel").mount(
-            TokenStrip(id="strip"),
-            Tabs(*(Tab(page.title, id=f"tab-{page.title}") for page in PAGES), id="tabs"),
-            JobLine(id="job"),
-            Notice(id="notice"),
-            Container(id="pages"),
-        )
-        if self.subject.ref:
-            self._encode()
-        else:
-            await self._offer_starter()
+        from hfterm.screens.tokenize.token_panel import TokenPanel
+
+        panel = TokenPanel(self.engine, offer=not self.subject.ref)
+        await self.query_one("#token-panel").mount(panel)
+        self._tokens_panel = panel
+        self._encode()
         await super().fill()
 
-    async def _offer_starter(self) -> None:
-        offer = StarterOffer(self.engine, id="offer")
-        await self.query_one("#token-panel").mount(offer, before="#pages")
-        offer.focus()
+    @property
+    def tokens_panel(self) -> TokenPanel:
+        """The token panel, which is there once the first frame is painted."""
+        assert self._tokens_panel is not None
+        return self._tokens_panel
 
     # -- the text ------------------------------------------------------------------------
 
@@ -157,7 +150,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         """
         from hfterm.engine import requests
 
-        notice, job = self.query_one("#notice", Notice), self.query_one("#job", JobLine)
+        notice, job = self.tokens_panel.notice, self.tokens_panel.job
         try:
             if starter.is_starter(wanted.ref) and starter.starter_path(wanted.ref) is None:
                 await self.engine.call(requests.InstallStarter(names=[wanted.ref]), job.show)
@@ -177,10 +170,11 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             job.clear()
 
     async def _tokens(self, wanted: Subject, *, provisional: bool) -> Subject:
-        job = self.query_one("#job", JobLine)
         from hfterm.screens.tokenize.asking import tokenized
 
-        subject, replaced = await tokenized(self.engine, wanted, job.show, provisional=provisional)
+        subject, replaced = await tokenized(
+            self.engine, wanted, self.tokens_panel.job.show, provisional=provisional
+        )
         if replaced:
             self.notify(f"{replaced:,} invalid bytes are shown as �.", severity="warning")
         return subject
@@ -194,14 +188,9 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self.subject = subject
         if new_text:
             self._panel.show(subject.text, subject.path)
-        source = TokenSource(encoding, (subject.text, subject.pair or ""))
         self._panel.show_pair(subject.pair)
-        self._selected = min(self._selected, max(0, len(encoding) - 1))
-        self.query_one(TokenStrip).set_source(source, self._selected)
         self._show_subject()
-        page = self._page()
-        if page is not None:
-            page.show(subject)
+        self.tokens_panel.show(subject)
         if self._panel.editor.has_focus:
             self._follow_cursor(self._panel.cursor)
 
@@ -232,43 +221,6 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             parts.append(f"{unknown:,} unknown")
         panel.border_subtitle = foreign(" · ".join(parts))
 
-    # -- pages -----------------------------------------------------------------------------
-
-    def _page(self) -> TokenizePage | None:
-        return next((page for page in self.query(TokenizePage) if page.display), None)
-
-    @on(Tabs.TabActivated, "#tabs")
-    async def _tab_activated(self, event: Tabs.TabActivated) -> None:
-        entry = next(page for page in PAGES if page.title == str(event.tab.label))
-        for page in self.query(TokenizePage):
-            page.display = False
-        found = next(iter(self.query(f"#page-{entry.title}").results(TokenizePage)), None)
-        if found is None:
-            found = entry.load()(self.engine, id=f"page-{entry.title}")
-            await self.query_one("#pages").mount(found)
-            if not found.children:  # the application closes: the page never gets its widgets
-                return
-        found.display = True
-        self.set_class(not entry.uses_text, "-alone")
-        self.set_class(not entry.uses_strip, "-no-strip")
-        if self.subject.ref:
-            found.show(self.subject)
-            found.select_token(self._selected)
-
-    def action_tab(self, by: int) -> None:
-        """Go to a tab next to this one."""
-        tabs = self.query_one("#tabs", Tabs)
-        titles = [page.title for page in PAGES]
-        now = titles.index(str(tabs.active_tab.label)) if tabs.active_tab else 0
-        self.action_go_to_tab((now + by) % len(PAGES))
-
-    def action_go_to_tab(self, number: int) -> None:
-        """Go to a tab by its number."""
-        focused = self.focused
-        self.query_one("#tabs", Tabs).active = f"tab-{PAGES[number].title}"
-        if focused is not None and any(isinstance(a, TokenizePage) for a in focused.ancestors):
-            self.query_one("#tabs", Tabs).focus()
-
     # -- text, strip and table follow each other ---------------------------------------------
 
     @on(TextPanel.CursorMoved)
@@ -280,39 +232,19 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         encoding = self.subject.encoding
         index = encoding.at_character(offset) if encoding is not None else None
         if index is not None:
-            self._select(index)
+            self.tokens_panel.select(index)
 
-    @on(TokenStrip.TokenHighlighted)
-    def _strip_moved(self, event: TokenStrip.TokenHighlighted) -> None:
-        self._select(event.index)
-        self._select_span(event.index)
-
-    @on(DataGrid.RowHighlighted, "#tokens")
-    def _row_moved(self, event: DataGrid.RowHighlighted) -> None:
-        self._select(event.row)
-        self._select_span(event.row)
-
-    @on(TokenWanted)
-    def _token_wanted(self, event: TokenWanted) -> None:
-        self.action_go_to_tab(0)
-        self._select(event.index)
-        self._select_span(event.index)
-
-    def _select(self, index: int) -> None:
-        self._selected = index
-        self.query_one(TokenStrip).select(index)
-        page = self._page()
-        if page is not None:
-            page.select_token(index)
-
-    def _select_span(self, index: int) -> None:
-        """Select a token's span in the text it belongs to."""
+    @on(TokenSelected)
+    def _token_selected(self, event: TokenSelected) -> None:
+        """A token that is selected selects its span in the text."""
+        self.tokens_panel.select(event.index)
         encoding = self.subject.encoding
         if encoding is None:
             return
-        span = TokenSource(encoding, (self.subject.text, self.subject.pair or "")).span(index)
-        if span is not None and span[0] == 0:
-            self._panel.select(span[1], span[2])
+        token = encoding.token(event.index)
+        in_text = token.sequence in (0, None) and not token.special
+        if in_text and token.start is not None and token.end is not None:
+            self._panel.select(token.start, token.end)
 
     # -- actions -----------------------------------------------------------------------------
 
@@ -325,7 +257,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         try:
             known = await self.engine.call(ListModels())
         except HftermError as error:
-            self.query_one("#notice", Notice).show_error(error)
+            self.tokens_panel.notice.show_error(error)
             return
         ref = await self.app.push_screen_wait(ModelPicker(known, self.subject.ref))
         if ref:
@@ -334,19 +266,21 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     @on(ModelWanted)
     def _model_wanted(self, event: ModelWanted) -> None:
         self.open_model(event.ref)
-        self.action_go_to_tab(0)
+        self.tokens_panel.go_to_tab(0)
+        self._panel.editor.focus()
 
     def open_model(self, ref: str) -> None:
         """Show the same text with another tokenizer."""
-        for offer in self.query(StarterOffer):
-            offer.display = offer.busy
         self._wanted_ref = ref
         self._encode()
 
-    @on(StarterOffer.Installed)
-    def _installed(self) -> None:
-        self._panel.editor.focus()
-        self.open_model("minilm")
+    def action_tab(self, by: int) -> None:
+        """Go to a tab next to this one."""
+        self.tokens_panel.step_tab(by)
+
+    def action_go_to_tab(self, number: int) -> None:
+        """Go to a tab by its number."""
+        self.tokens_panel.go_to_tab(number)
 
     @work(group="pick", exclusive=True, exit_on_error=False)
     async def action_open_file(self) -> None:
@@ -391,10 +325,14 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     # -- what the application asks --------------------------------------------------------------
 
+    @property
+    def page(self) -> TokenizePage | None:
+        """The page in sight."""
+        return self._tokens_panel.page if self._tokens_panel is not None else None
+
     def code(self) -> str:
         """The page's script."""
-        page = self._page()
-        return page.code() if page is not None and self.subject.ref else ""
+        return self.page.code() if self.page is not None and self.subject.ref else ""
 
     def copy_text(self) -> str:
         """The text."""
@@ -402,22 +340,18 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def exported(self) -> tuple[str, GridSource] | None:
         """The page's table."""
-        page = self._page()
-        return page.exported() if page is not None else None
+        return self.page.exported() if self.page is not None else None
 
     def stop_work(self) -> bool:
         """Stop what the page does, or the tokenizing of a file."""
-        page = self._page()
-        if page is not None and page.stop():
-            return True
-        if any(offer.stop() for offer in self.query(StarterOffer)):
-            return True
-        job = self.query_one("#job", JobLine)
-        if job.display:
+        panel = self._tokens_panel
+        if panel is None or panel.stop_work():
+            return panel is not None
+        if panel.job.display:
             self.workers.cancel_group(self, "encode")
             self._wanted_ref = self.subject.ref
-            job.clear()
-            self.query_one("#notice", Notice).show("Stopped.", "F5 tokenizes again.", "note")
+            panel.job.clear()
+            panel.notice.show("Stopped.", "F5 tokenizes again.", "note")
             return True
         return False
 
@@ -428,8 +362,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def engine_changed(self, status: EngineStatus) -> None:
         """When transformers has come, the next key uses it; when the engine died, say so."""
         super().engine_changed(status)
-        if status.phase == "dead":
-            self.query_one("#notice", Notice).show(
+        if status.phase == "dead" and self._tokens_panel is not None:
+            self._tokens_panel.notice.show(
                 f"The engine process ended ({status.detail}). The text is kept.",
                 "F5 starts it again.",
             )
