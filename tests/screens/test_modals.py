@@ -169,7 +169,7 @@ async def test_every_palette_command_runs(make_app: MakeApp) -> None:
         await ready(pilot)
         titles = [command.title for command in app.get_system_commands(app.screen)]
         assert len(titles) == len(set(titles))
-        for wanted in ("Open a model", "Tokenize: Audit", "Help", "Copy", "Quit", "Logs"):
+        for wanted in ("Model", "Open", "Pair", "Tokenize: Audit", "Help", "Copy", "Quit", "Logs"):
             assert wanted in titles
         await pilot.press("ctrl+p")
         await settled(pilot, lambda: len(app.screen_stack) == 2)

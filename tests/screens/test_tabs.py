@@ -27,7 +27,7 @@ MINILM = {
 }
 SMOLLM2 = MINILM | {
     "Table": "ĠTransform",
-    "Steps": "ByteLevel",
+    "Steps": "AddedVocabulary",
     "Batch": "<|im_end|>",
     "Vocabulary": "<|endoftext|>",
     "Template": "<|im_start|>assistant",

@@ -22,6 +22,6 @@ def copyable_text(widget: Widget | None) -> str:
     if isinstance(widget, Input):
         return widget.value
     for node in widget.ancestors_with_self if widget is not None else ():
-        if isinstance(node, Widget) and isinstance(node, Copyable):
-            return node.copy_text()
+        if isinstance(node, Widget) and isinstance(node, Copyable) and (text := node.copy_text()):
+            return text
     return ""

@@ -183,5 +183,5 @@ line separators that an editor would change, is kept whole and opened read-only.
             self.post_message(self.Unkept(self, text))
 
     def copy_text(self) -> str:
-        """The selection, or the whole text."""
-        return self.selected_text or self.text
+        """The selection, or the whole text; nothing of a window, whose owner has the text."""
+        return "" if self.read_only else self.selected_text or self.text

@@ -143,7 +143,10 @@ class TextPanel(Vertical):
     @property
     def cursor(self) -> int:
         """The cursor as a character offset into the text."""
-        offset = self.editor.cursor_offset()
+        return self._in_text(self.editor.cursor_offset())
+
+    def _in_text(self, offset: int) -> int:
+        """An offset into the editor as one into the text."""
         if not self.read_only:
             return offset
         inserted = bisect_left(
@@ -164,6 +167,12 @@ class TextPanel(Vertical):
         self.editor.select_span(
             first + bisect_right(self._breaks, first), last + bisect_left(self._breaks, last)
         )
+
+    def copy_text(self) -> str:
+        """What is selected of the text as it is, not as it is drawn; else all of it."""
+        places = [self.editor.offset_of(place) for place in self.editor.selection]
+        start, end = sorted(self._in_text(place) for place in places)
+        return self._text[start:end] or self._text
 
     # -- what happens in it --------------------------------------------------------------
 
