@@ -33,6 +33,7 @@ async def test_sample_text_is_tokenized_by_minilm(make_app: MakeApp) -> None:
         assert found[3] | {"word": 2} == found[3]
         assert (found[3]["id"], found[3]["text"], found[3]["span"]) == (10938, "Transform", "5:14")
         assert (found[0]["special"], found[3]["special"]) == (1, 0)
+        assert grid(app).scroll_offset.y == 0
         screen = shown(app)
         assert "10938" in screen
         assert f"{len(SAMPLE)} chars" in screen

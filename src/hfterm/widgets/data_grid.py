@@ -275,6 +275,7 @@ class DataGrid(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """The stretching column takes what is left; what was drawn with other widths goes."""
         self._measure()
+        self._show_cursor()
         self.refresh()
 
     @property
@@ -282,6 +283,8 @@ class DataGrid(ScrollView, can_focus=True):
         return max(1, self.scrollable_content_region.height - 1)
 
     def _show_cursor(self) -> None:
+        if not self.size.height:  # not laid out yet: `on_resize` comes back here
+            return
         top = self.scroll_offset.y
         if self.cursor_row < top:
             self.scroll_to(y=self.cursor_row, animate=False, force=True)
