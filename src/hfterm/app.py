@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -51,6 +52,9 @@ class HftermApp(App[None]):
     """The workbench."""
 
     TITLE = "hfterm"
+    alone = False
+    """Whether the process is this application's alone, as it is but for tests."""
+
     DEFAULT_MODE = SCREENS[0].mode
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
@@ -110,6 +114,11 @@ class HftermApp(App[None]):
     def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
         return entry.make(self.engine, words, self._start)
 
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as the screen names it: function keys in capitals, as on the keyboard."""
+        shown = super().get_key_display(binding)
+        return shown.upper() if re.fullmatch(r"f\d+", shown) else shown
+
     # -- starting --------------------------------------------------------------------------
 
     async def on_mount(self) -> None:
@@ -128,9 +137,10 @@ class HftermApp(App[None]):
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip
-        # what start-up made stays: not looking at it again keeps collections short between keys
-        gc.collect()
-        gc.freeze()
+        if self.alone:
+            # what start-up made stays: not looking at it again keeps collections short
+            gc.collect()
+            gc.freeze()
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
 

@@ -51,5 +51,6 @@ def open_workbench(
         max_editor_chars=wanted.max_editor_chars,
     )
     app = HftermApp(wanted, start, color=decision, problems=problems, mode=screen)
+    app.alone = True
     app.run(mouse=wanted.mouse if mouse is None else mouse)
     return app.return_code or 0

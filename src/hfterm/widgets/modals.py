@@ -175,7 +175,9 @@ class LogsModal(Modal[None]):
         """The end of the log file."""
         with Vertical() as box:
             box.border_title = "Logs"
-            box.border_subtitle = foreign(f"{len(self._lines):,} lines · {self._file}")  # pyright: ignore[reportAttributeAccessIssue]
+            where = elide_middle(str(self._file), 50)
+            subtitle = foreign(f"{len(self._lines):,} lines · {where}")
+            box.border_subtitle = subtitle  # pyright: ignore[reportAttributeAccessIssue]
             with VerticalScroll():
                 if self._lines:
                     yield Static(Content("\n").join([foreign(line) for line in self._lines]))

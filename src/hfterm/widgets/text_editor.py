@@ -93,6 +93,20 @@ The token under the cursor is selected in the table. A text too long for typing,
 line separators that an editor would change, is kept whole and opened read-only.
 """
 
+    DEFAULT_CSS = """
+    TextEditor {
+        height: 1fr; border: none; padding: 0; background: transparent;
+        scrollbar-size-vertical: 1;
+    }
+    TextEditor:focus { border: none; }
+    TextEditor:ansi > .text-area--selection {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
+    TextEditor:ansi > .text-area--cursor {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
+    """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+home", "edge(0)", "Start of the text", show=False, id="text.start",
                 tooltip="To the start of the text"),

@@ -27,17 +27,6 @@ class TextPanel(Vertical):
     """
 
     DEFAULT_CSS = """
-    TextPanel TextEditor {
-        height: 1fr; border: none; padding: 0; background: transparent;
-        scrollbar-size-vertical: 1;
-    }
-    TextPanel TextEditor:focus { border: none; }
-    TextEditor:ansi > .text-area--selection {
-        color: ansi_default; background: ansi_default; text-style: reverse;
-    }
-    TextEditor:ansi > .text-area--cursor {
-        color: ansi_default; background: ansi_default; text-style: reverse;
-    }
     TextPanel.-read-only TextEditor { color: $text-muted; }
     TextPanel > #pair { display: none; height: 1; background: $surface; }
     TextPanel.-pair > #pair { display: block; }

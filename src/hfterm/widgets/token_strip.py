@@ -63,10 +63,10 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
 
     DEFAULT_CSS = """
     TokenStrip { height: 3; }
-    TokenStrip > .strip--0 { background: $primary 16%; }
-    TokenStrip > .strip--1 { background: $foreground 9%; }
-    TokenStrip > .strip--2 { background: $primary 28%; }
-    TokenStrip > .strip--3 { background: $foreground 18%; }
+    TokenStrip > .strip--0 { background: $foreground 8%; }
+    TokenStrip > .strip--1 { background: $foreground 22%; }
+    TokenStrip > .strip--2 { background: $foreground 13%; }
+    TokenStrip > .strip--3 { background: $foreground 29%; }
     TokenStrip > .strip--special { color: $text-muted; text-style: italic; }
     TokenStrip > .strip--gap { color: $text-muted; }
     TokenStrip > .strip--selected {

@@ -57,7 +57,7 @@ cursor is shown below with its ids, and decoded with and without special tokens.
             yield Field("multiple of", "", placeholder="any", id="multiple")
         yield Static("", id="batch-shape", markup=False)
         yield DataGrid(id="batch-grid", empty="Write one text a line above.")
-        with VerticalScroll(id="batch-detail", can_focus=False):
+        with VerticalScroll(id="batch-detail", can_focus=True):
             yield Static("", id="batch-row", markup=False)
 
     _result: BatchResult | None = None

@@ -120,7 +120,7 @@ def _body(stage: Stage) -> list[Content]:
 def _pieces(pieces: tuple[Piece, ...]) -> Content:
     parts: list[Content] = []
     for index, piece in enumerate(pieces):
-        tint = "on $primary 22%" if index % 2 else "on $foreground 10%"
+        tint = "on $foreground 22%" if index % 2 else "on $foreground 8%"
         parts.append(
             foreign(piece.text, "italic $text-muted" if piece.special else tint, space=True)
         )

@@ -34,6 +34,13 @@ Moving here selects the span in the text, and the other way round.
         """Show the tokens of the subject."""
         if subject.encoding is None:
             return
+        if subject.encoding.backend == "tokenizers":
+            self.notice.clear()
+        else:
+            self.notice.show(
+                "This is a Python-backend tokenizer: it reports neither offsets nor words.",
+                severity="note",
+            )
         self.grid.set_source(TokenSource(subject.encoding, (subject.text, subject.pair or "")))
 
     def select_token(self, index: int) -> None:

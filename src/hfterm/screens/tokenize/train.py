@@ -45,6 +45,7 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
         """Fields, buttons, and the outcome."""
         with Horizontal(classes="options"):
             yield Field("from", "reviews", placeholder="a file or data set", id="train-source")
+        with Horizontal(classes="options"):
             yield Field("save as", "", placeholder="a new folder", id="train-out")
         with Horizontal(classes="options"):
             yield Choice(
