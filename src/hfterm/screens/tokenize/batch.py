@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
-
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
@@ -94,14 +93,17 @@ cursor is shown below with its ids, and decoded with and without special tokens.
 
     def _options(self) -> BatchOptions:
         value = {choice.id: choice.value for choice in self.query(Choice)}
-        return BatchOptions(
-            padding=cast("str", value["padding"]),  # type: ignore[arg-type]
-            padding_side=cast("str", value["side"]),  # type: ignore[arg-type]
-            truncation=cast("str", value["truncation"]),  # type: ignore[arg-type]
-            max_length=self._number("max-length", 1),
-            stride=self._number("stride", 0) or 0,
-            overflow=value["windows"] == "yes",
-            pad_to_multiple_of=self._number("multiple", 1),
+        return msgspec.convert(
+            {
+                "padding": value["padding"],
+                "padding_side": value["side"],
+                "truncation": value["truncation"],
+                "max_length": self._number("max-length", 1),
+                "stride": self._number("stride", 0) or 0,
+                "overflow": value["windows"] == "yes",
+                "pad_to_multiple_of": self._number("multiple", 1),
+            },
+            BatchOptions,
         )
 
     async def _load(self, subject: Subject) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar
 
+import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -88,12 +89,15 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
                 )
                 return None
             numbers[name] = int(text)
-        return TrainOptions(
-            algorithm=cast("str", self._value("algorithm")),  # type: ignore[arg-type]
-            vocab_size=numbers["vocabulary"],
-            min_frequency=numbers["frequency"],
-            lowercase=self._value("lowercase") == "yes",
-            parent=self.subject.ref if self.subject else "",
+        return msgspec.convert(
+            {
+                "algorithm": self._value("algorithm"),
+                "vocab_size": numbers["vocabulary"],
+                "min_frequency": numbers["frequency"],
+                "lowercase": self._value("lowercase") == "yes",
+                "parent": self.subject.ref if self.subject else "",
+            },
+            TrainOptions,
         )
 
     @on(Choice.Changed, "#train-algorithm")
