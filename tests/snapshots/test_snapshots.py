@@ -49,6 +49,18 @@ def test_colors(
     assert snap_compare(studio(colors=colors), terminal_size=size, run_before=row)
 
 
+SHOWN = {
+    "Steps": "AddedVocabulary",
+    "Batch": "attention_mask ",
+    "Vocabulary": "[unused0]",
+    "Template": "<|im_start|>assistant",
+    "Compare": "spans cut differently",
+    "Config": "model_max_length",
+    "Train": "compared with the one that is open",
+    "Audit": "Unknown tokens",
+}
+
+
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=named)
 @pytest.mark.parametrize("title", [entry.title for entry in PAGES[1:]])
 def test_tab(
@@ -62,7 +74,10 @@ def test_tab(
             number = [entry.title for entry in PAGES].index(title)
             tokenize_screen(pilot.app).action_go_to_tab(number)
             await settled(pilot, lambda: page(pilot.app).id == f"page-{title}")
+        # a page is idle also before it has asked: what it shows in the end is waited for as well
+        await settled(pilot, lambda: SHOWN[title] in shown(pilot.app))
         await settled(pilot, lambda: not page(pilot.app).busy)
+        await pilot.pause()
 
     model = "smollm2" if title == "Template" else "minilm"
     assert snap_compare(studio(model), terminal_size=size, run_before=open_tab)
