@@ -61,7 +61,8 @@ SHOWN = {
 }
 
 
-# Batch at 80x24 is left to the pilot tests: on a busy machine its picture came out different twice, why is not yet known.
+# Batch at 80x24 is left to the pilot tests: under load its picture came out different twice, and
+# why is not yet known.
 TABS = [
     (entry.title, size)
     for entry in PAGES[1:]
