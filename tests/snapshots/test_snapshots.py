@@ -12,6 +12,7 @@ from textual.widgets import Input
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.widgets.modals import ModelPicker
 from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.text_editor import TextEditor
 from pilot_app import go_to, grid, notice, page, ready, settled, shown, tokenize_screen
 
 Compare = Callable[..., bool]
@@ -28,6 +29,12 @@ async def at_rest(pilot: Pilot[None]) -> None:
     """The verified table, a warm engine, the machine's load."""
     await ready(pilot)
     await settled(pilot, lambda: "ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
+
+
+def wrapped(pilot: Pilot[None]) -> bool:
+    """Whether each editor of the page has heard of its width; on a busy machine that comes late."""
+    editors = page(pilot.app).query(TextEditor)
+    return all(editor.wrapped_document._width == editor.wrap_width > 0 for editor in editors)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, LARGE], ids=named)
@@ -61,14 +68,7 @@ SHOWN = {
 }
 
 
-# Batch at 80x24 is left to the pilot tests: under load its picture came out different twice, and
-# why is not yet known.
-TABS = [
-    (entry.title, size)
-    for entry in PAGES[1:]
-    for size in (SMALL, MIDDLE)
-    if (entry.title, size) != ("Batch", SMALL)
-]
+TABS = [(entry.title, size) for entry in PAGES[1:] for size in (SMALL, MIDDLE)]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_tab(
         # a page is idle also before it has asked: what it shows in the end is waited for as well
         await settled(pilot, lambda: SHOWN[title] in shown(pilot.app))
         await settled(pilot, lambda: not page(pilot.app).busy)
-        await pilot.pause()
+        await settled(pilot, lambda: wrapped(pilot))
 
     model = "smollm2" if title == "Template" else "minilm"
     assert snap_compare(studio(model), terminal_size=size, run_before=open_tab)
