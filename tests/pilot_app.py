@@ -116,7 +116,9 @@ async def settled(pilot: Pilot[None], condition: Callable[[], object], what: str
         except NoMatches:
             pass
         if time.monotonic() > end:
-            pytest.fail(f"{what or condition} did not come true. On screen:\n{shown(pilot.app)}")
+            # not pytest.fail: Textual's screenshots wait for ever after an exception of that kind
+            message = f"{what or condition} did not come true. On screen:\n{shown(pilot.app)}"
+            raise AssertionError(message)
 
 
 def shown(app: HftermApp) -> str:

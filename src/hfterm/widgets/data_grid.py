@@ -23,6 +23,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from hfterm.text import fit
+from hfterm.widgets.sized import Sized
 
 Tone = Literal["", "dim", "special", "accent", "warning", "error"]
 """How a cell is drawn. Colour never says it alone: a glyph or a word does."""
@@ -103,7 +104,7 @@ class Rows:
 NO_ROWS = Rows((), ())
 
 
-class DataGrid(ScrollView, can_focus=True):
+class DataGrid(Sized, ScrollView, can_focus=True):
     """A table with a row cursor."""
 
     HELP = """\
@@ -272,7 +273,7 @@ class DataGrid(ScrollView, can_focus=True):
         if wide:
             self.horizontal_scrollbar.window_virtual_size = size.width
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """The stretching column takes what is left; what was drawn with other widths goes."""
         self._measure()
         self._show_cursor()
@@ -283,7 +284,7 @@ class DataGrid(ScrollView, can_focus=True):
         return max(1, self.scrollable_content_region.height - 1)
 
     def _show_cursor(self) -> None:
-        if not self.size.height:  # not laid out yet: `on_resize` comes back here
+        if not self.size.height:  # not laid out yet: `resized` comes back here
             return
         top = self.scroll_offset.y
         if self.cursor_row < top:

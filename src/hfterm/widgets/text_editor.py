@@ -16,6 +16,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Selection
 
 from hfterm.text import displayable
+from hfterm.widgets.sized import Sized
 
 LOSSY = re.compile("[\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029]|\r(?!\n)")
 """Line separators that a text area turns into line feeds; a model would see others."""
@@ -83,7 +84,7 @@ class _ShownDocument:
         return self.lines[index]
 
 
-class TextEditor(TextArea):
+class TextEditor(Sized, TextArea):
     """A `TextArea` that never draws control characters and never takes a text it would change."""
 
     HELP = """\
@@ -139,6 +140,14 @@ line separators that an editor would change, is kept whole and opened read-only.
         self.most = most
         self.cursor_blink = False
         self.match_cursor_bracket = False
+
+    def resized(self) -> None:
+        """Lines are as wide as the widget."""
+        self._rewrap_and_refresh_virtual_size()
+
+    def _on_resize(self, event: events.Resize) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Once is enough: `resized` has wrapped the text."""
+        event.prevent_default()
 
     @property
     def wrapped_document(self) -> WrappedDocument:

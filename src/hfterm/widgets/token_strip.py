@@ -16,6 +16,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from hfterm.text import displayable, token_label
+from hfterm.widgets.sized import Sized
 from hfterm.widgets.token_source import TokenSource
 
 TINTS = 4
@@ -30,7 +31,7 @@ class _Part:
     special: bool = False
 
 
-class TokenStrip(Widget, can_focus=True):
+class TokenStrip(Sized, Widget, can_focus=True):
     """Tokens in their text. Lays out only the lines it shows."""
 
     HELP = """\
@@ -118,7 +119,7 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
 
     # -- layout --------------------------------------------------------------------
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Lines are as wide as the widget."""
         self._layout()
 
