@@ -40,12 +40,13 @@ class ProgressPrinter:
             self._stream.flush()
 
 
-def describe(progress: Progress, elapsed: float) -> str:
+def describe(progress: Progress, elapsed: float, bar: int = BAR) -> str:
     """A progress in words, with a bar, a rate and the time left when the total is known.
 
     Args:
         progress: how far the work is.
         elapsed: seconds since its stage began.
+        bar: cells of the bar.
     """
     rate = progress.done / elapsed if elapsed > 0.2 else 0.0
     if not progress.total:
@@ -56,8 +57,8 @@ def describe(progress: Progress, elapsed: float) -> str:
             parts.append(_clock(elapsed))
         return " · ".join(parts)
     share = min(1.0, progress.done / progress.total)
-    full = round(share * BAR)
-    parts = [progress.stage, "▰" * full + "▱" * (BAR - full) + f" {share:4.0%}"]
+    full = round(share * bar)
+    parts = [progress.stage, "▰" * full + "▱" * (bar - full) + f" {share:4.0%}"]
     if rate > 0:
         parts.append(f"{_amount(rate, progress.unit)}/s")
         parts.append(f"{_clock((progress.total - progress.done) / rate)} left")
@@ -65,7 +66,10 @@ def describe(progress: Progress, elapsed: float) -> str:
 
 
 def _amount(value: float, unit: str) -> str:
-    return f"{value / 1e6:,.1f} MB" if unit == "bytes" else f"{value:,.0f} {unit}".strip()
+    if unit == "bytes":
+        return f"{value / 1e6:,.1f} MB"
+    number = f"{value / 1e6:,.1f} M" if value >= 1e6 else f"{value:,.0f}"
+    return f"{number} {unit}".strip()
 
 
 def _clock(seconds: float) -> str:

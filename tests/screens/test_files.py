@@ -163,6 +163,11 @@ async def test_escape_stops_a_long_file(make_app: MakeApp, tmp_path: Path) -> No
         await settled(pilot, lambda: "Esc stops" in shown(app), "progress")
         await pilot.press("escape")
         await settled(pilot, lambda: "Stopped." in notice(app))
+        await pilot.press("f5")  # tokenizes what was stopped, not what is still shown
+        await settled(pilot, lambda: "Esc stops" in shown(app), "progress")
+        assert not notice(app)
+        await pilot.press("escape")
+        await settled(pilot, lambda: "Stopped." in notice(app))
         editor(app).focus()
         await pilot.press("ctrl+end", "x")
         await settled(pilot, lambda: tokenize_screen(app).subject.text == f"{TEXT}x")

@@ -101,15 +101,15 @@ def explain(ref: str, error: Exception) -> HftermError:
         )
     if status is not None:
         return HftermError("hub-error", f"The hub answered {status} for {ref}.", "Try again later.")
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:160].rstrip(".")
     if isinstance(error, ValueError):  # JSON that is none: a proxy's login page, for instance
         return HftermError(
             "hub-garbage",
-            f"What answered for {ref} is not the hub: {first[:160]}",
+            f"What answered for {ref} is not the hub: {first}.",
             "Check HF_ENDPOINT and any proxy or login page in between.",
         )
     return HftermError(
         "unreachable",
-        f"{ref} is not on this machine and the hub can't be reached ({first[:160]}).",
+        f"{ref} is not on this machine and the hub can't be reached ({first}).",
         hint or "Go online, or name a folder or a starter (minilm, smollm2).",
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding
 from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -49,6 +50,19 @@ class WorkbenchScreen(Screen[None]):
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         yield from ()
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys in one order, whatever has the focus: none moves about in the footer."""
+        owners = (self.BINDINGS, self.app.BINDINGS)
+        order = [key.id for keys in owners for key in keys if isinstance(key, Binding)]
+        active = super().active_bindings
+
+        def place(key: str) -> int:
+            id_ = active[key].binding.id
+            return order.index(id_) if id_ in order else -1
+
+        return {key: active[key] for key in sorted(active, key=place)}
 
     async def fill(self) -> None:
         """Mount what need not be in the first frame, once that is painted."""

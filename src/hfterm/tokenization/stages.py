@@ -81,9 +81,7 @@ def _sequence_stages(
     rust: Tokenizer, finder: AddedTokenFinder, text: str, variable: str
 ) -> Iterator[Stage]:
     """The stages of one sequence, up to the model."""
-    yield Stage(
-        name="text", component=variable, call=variable, text=text, note=_characters(len(text))
-    )
+    yield Stage(name="text", component="str", call=variable, text=text, note=_characters(len(text)))
     segments = finder.in_original(text)
     found = sum(segment.id is not None for segment in segments)
     yield Stage(

@@ -248,7 +248,7 @@ class DataGrid(Sized, ScrollView, can_focus=True):
                 width = cell_len(cell.text)
                 if width > widths[position]:
                     widths[position] = min(width, columns[position].most)
-        width = self.size.width - 1
+        width = self.room().width - 1
         # two cells between columns where there is room for it, one where there is not
         self._gap = 2 if sum(widths) + 2 * len(widths) <= width else 1
         for position, column in enumerate(columns):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from rich.cells import cell_len
 from textual.widgets import Static
 
 from hfterm.job import Progress
-from hfterm.progress_text import describe
+from hfterm.progress_text import BAR, describe
 from hfterm.text import foreign
 
 
@@ -30,9 +31,13 @@ class JobLine(Static):
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._began = now
-        self.shown = describe(progress, now - self._began)
-        self.update(foreign(f"{self.shown} · Esc stops"), layout=False)
         self.display = True
+        for bar in (BAR, BAR // 2):
+            self.shown = describe(progress, now - self._began, bar)
+            line = f"{self.shown} · Esc stops"
+            if cell_len(line) <= self.size.width:
+                break
+        self.update(foreign(line), layout=False)
 
     def clear(self) -> None:
         """The work is over."""

@@ -11,6 +11,7 @@ from textual.containers import Vertical
 from hfterm.engine.client import EngineClient
 from hfterm.engine.protocol import Request
 from hfterm.errors import HftermError
+from hfterm.job import Progress
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.notice import Notice
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from hfterm.widgets.data_grid import GridSource
 
 R = TypeVar("R")
+
+SILENCE = 0.3
+"""Seconds without an answer or a progress after which a page says what it waits for."""
 
 
 class TabPage(Vertical):
@@ -65,17 +69,25 @@ class TabPage(Vertical):
     async def ask(self, request: Request[R]) -> R | None:
         """The engine's answer; None when it failed, and the notice then says why."""
         self._asking += 1
+        silence = self.set_timer(SILENCE, self._say_what_it_waits_for)
         try:
             result = await self.engine.call(request, self.job_line.show)
         except HftermError as error:
             self.notice.show_error(error)
             return None
         finally:
+            silence.stop()
             self._asking -= 1
             if not self._asking:
                 self.job_line.clear()
         self.notice.clear()
         return result
+
+    def _say_what_it_waits_for(self) -> None:
+        if not self.job_line.display:
+            loading = self.engine.status.phase == "warming"
+            what = "transformers, which is being loaded" if loading else "the engine"
+            self.job_line.show(Progress(f"waiting for {what}"))
 
     # -- what a page offers to the screen's actions ---------------------------------------
 

@@ -141,6 +141,12 @@ line separators that an editor would change, is kept whole and opened read-only.
         self.cursor_blink = False
         self.match_cursor_bracket = False
 
+    @property
+    def wrap_width(self) -> int:
+        """Cells in a line."""
+        self.room()
+        return super().wrap_width
+
     def resized(self) -> None:
         """Lines are as wide as the widget."""
         self._rewrap_and_refresh_virtual_size()

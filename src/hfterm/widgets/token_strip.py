@@ -124,7 +124,7 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by a scre
         self._layout()
 
     def _layout(self) -> None:
-        width, height = self.size.width, self.size.height
+        width, height = self.room()
         self._lines = []
         if self._source is not None and width and height:
             if self._selected < self._top or self._selected > self._top + width * height:

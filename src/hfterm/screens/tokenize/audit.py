@@ -40,8 +40,13 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
         yield DataGrid(id="audit-grid", empty="Type a text above to look into its encoding.")
         yield Static("", id="audit-detail", markup=False)
         with Horizontal(classes="options"):
-            yield Field("statistics of", placeholder="a file, reviews, sms-spam", id="audit-source")
-        yield DataGrid(id="audit-statistics", empty="Name a file above and press Enter.")
+            yield Field("statistics of", id="audit-source",
+                        placeholder="a file, reviews or sms-spam, then Enter")  # fmt: skip
+        yield DataGrid(id="audit-statistics")
+
+    def on_mount(self) -> None:
+        """Figures take room when there are some."""
+        self.query_one("#audit-statistics").display = False
 
     def refresh_page(self, subject: Subject) -> None:
         """Audit the text; offer the file's name for statistics."""
@@ -66,7 +71,9 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
     async def _statistics(self, ref: str, source: str) -> None:
         statistics = await self.ask(CountFile(ref=ref, source=source))
         if statistics is not None:
-            self.query_one("#audit-statistics", DataGrid).set_source(_figures(statistics))
+            grid = self.query_one("#audit-statistics", DataGrid)
+            grid.set_source(_figures(statistics))
+            grid.display = True
 
     @on(DataGrid.RowChosen, "#audit-grid")
     def _chosen(self, event: DataGrid.RowChosen) -> None:

@@ -38,7 +38,7 @@ With `slow twin` the Python class of the same tokenizer runs too: time, and whet
             yield Choice("slow twin", ("no", "yes"), id="compare-slow")
         yield DataGrid(id="compare-grid", empty="Name tokenizers above and press Enter.")
         yield Static("", id="compare-slow-result", markup=False)
-        yield DataGrid(id="compare-spans", empty="No differences to show.")
+        yield DataGrid(id="compare-spans", empty="Where they cut differently stands here.")
 
     def on_mount(self) -> None:
         """A second tokenizer to compare with, when there is one."""

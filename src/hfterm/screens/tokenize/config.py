@@ -28,7 +28,7 @@ them, and what tokenizer.json stores besides (truncation and padding, which hfte
 
     def body(self) -> ComposeResult:
         """A table of facts."""
-        yield DataGrid(id="config-grid", empty="Open a tokenizer with F6.")
+        yield DataGrid(id="config-grid", empty="What the tokenizer is stands here; F6 opens one.")
 
     def refresh_page(self, subject: Subject) -> None:
         """Ask what it is."""

@@ -27,6 +27,7 @@ from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.text_panel import TextPanel, count
 
 if TYPE_CHECKING:
+    from hfterm.job import Progress
     from hfterm.screens.tokenize.token_panel import TokenPanel
     from hfterm.widgets.data_grid import GridSource
 
@@ -62,6 +63,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         model = start.model or ("minilm" if starter.starter_path("minilm") else "")
         self.subject = Subject(ref=model, text=SAMPLE if start.text is None else start.text)
         self._wanted_ref = model
+        self._asked: Subject | None = None  # until its tokens are there, also when it failed
         self._timer: Timer | None = None
         self._tokens_panel: TokenPanel | None = None
 
@@ -151,12 +153,14 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         from hfterm.engine import requests
 
         notice, job = self.tokens_panel.notice, self.tokens_panel.job
+        self._asked = wanted
         try:
             if starter.is_starter(wanted.ref) and starter.starter_path(wanted.ref) is None:
-                await self.engine.call(requests.InstallStarter(names=[wanted.ref]), job.show)
+                await self.engine.call(requests.InstallStarter(names=[wanted.ref]), self._progress)
             subject = await self._tokens(wanted, provisional=True)
             info = await self.engine.call(requests.PeekTokenizer(ref=wanted.ref))
             notice.clear()
+            self._asked = None
             self._show(replace(subject, info=info))
             if subject.encoding is not None and not subject.encoding.verified:
                 checked = await self.engine.call(requests.OpenTokenizer(ref=wanted.ref))
@@ -173,11 +177,17 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         from hfterm.screens.tokenize.asking import tokenized
 
         subject, replaced = await tokenized(
-            self.engine, wanted, self.tokens_panel.job.show, provisional=provisional
+            self.engine, wanted, self._progress, provisional=provisional
         )
         if replaced:
             self.notify(f"{replaced:,} invalid bytes are shown as �.", severity="warning")
         return subject
+
+    def _progress(self, progress: Progress) -> None:
+        panel = self.tokens_panel
+        if not panel.job.display:
+            panel.notice.clear()  # what it says is about something older
+        panel.job.show(progress)
 
     def _show(self, subject: Subject) -> None:
         """Show a subject that has its tokens."""
@@ -356,13 +366,18 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         return False
 
     def again(self) -> None:
-        """Ask everything again."""
-        self._encode()
+        """Ask again: for what was stopped or failed, else for what is shown."""
+        if self._asked is not None:
+            self._wanted_ref = self._asked.ref
+            self._load(self._asked)
+        else:
+            self._encode()
 
     def engine_changed(self, status: EngineStatus) -> None:
         """When transformers has come, the next key uses it; when the engine died, say so."""
         super().engine_changed(status)
         if status.phase == "dead" and self._tokens_panel is not None:
+            self._asked = None  # it may be what the engine died of
             self._tokens_panel.notice.show(
                 f"The engine process ended ({status.detail}). The text is kept.",
                 "F5 starts it again.",

@@ -40,7 +40,7 @@ what the id alone decodes to. Below, type any ids (`101 7592 102`, `[101, 7592]`
         with Horizontal(classes="options"):
             yield Field("search", placeholder="all tokens", id="vocabulary-query")
             yield Choice("by", ("text", "regex", "id"), id="vocabulary-mode")
-        yield DataGrid(id="vocabulary-grid", empty="No token matches.")
+        yield DataGrid(id="vocabulary-grid", empty="The tokens that match stand here.")
         with Horizontal(classes="options"):
             yield Field("decode ids", placeholder="101 7592 2088 102", id="vocabulary-ids")
         yield Static("", id="vocabulary-decoded", markup=False)
