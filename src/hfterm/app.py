@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
+from textual.widgets import Input
 from textual.worker import Worker, WorkerState
 
 from hfterm import paths
@@ -231,6 +232,11 @@ class HftermApp(App[None]):
     async def on_unmount(self) -> None:
         """However the application ends, no process stays behind."""
         await self.engine.close()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A cursor that blinks writes for ever: over a slow line an idle screen is silent."""
+        if isinstance(event.widget, Input):
+            event.widget.cursor_blink = False
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A worker that failed unexpectedly is said, never silent, and never ends the app."""

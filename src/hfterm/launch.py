@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from hfterm import paths, settings
@@ -52,5 +53,7 @@ def open_workbench(
     )
     app = HftermApp(wanted, start, color=decision, problems=problems, mode=screen)
     app.alone = True
+    # also when whoever started hfterm ignores it: no terminal, no workbench
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     app.run(mouse=wanted.mouse if mouse is None else mouse)
     return app.return_code or 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,6 +184,16 @@ def test_however_it_ends_no_process_is_left(start: Start, way: str) -> None:
     wait_until(lambda: all(map(gone, pids)) and not processes_of_this_home(), "no process left")
 
 
+def test_a_hangup_ends_it_also_where_hangups_are_ignored(starter_kit: Path) -> None:
+    hfterm = str(Path(sys.executable).with_name("hfterm"))
+    ignoring = ["/bin/sh", "-c", 'trap "" HUP; exec "$0"', hfterm]
+    with PtyTerminal(ignoring, columns=120, rows=40) as terminal:
+        terminal.wait_for(LAST_ROW)
+        terminal.close()
+        terminal.process.wait(90)
+    wait_until(lambda: not processes_of_this_home(), "no process left")
+
+
 # -- what goes over the wire -----------------------------------------------------------------
 
 
@@ -217,6 +228,10 @@ def test_an_idle_screen_is_silent(start: Start) -> None:
     verified(terminal)
     terminal.settle(1.0)
     # the load of the machine may change in the status bar; nothing else has a reason to
+    assert terminal.quiet(3.0) < 1_000
+    terminal.send(F6)
+    terminal.wait_for("Open a model")
+    terminal.settle(1.0)  # its cursor does not blink either
     assert terminal.quiet(3.0) < 1_000
 
 

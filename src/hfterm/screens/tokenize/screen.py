@@ -180,7 +180,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
             self.engine, wanted, self._progress, provisional=provisional
         )
         if replaced:
-            self.notify(f"{replaced:,} invalid bytes are shown as �.", severity="warning")
+            self.notify(f"Shown as �: {count(replaced, 'invalid byte')}.", severity="warning")
         return subject
 
     def _progress(self, progress: Progress) -> None:
