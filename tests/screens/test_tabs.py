@@ -85,6 +85,18 @@ async def test_tabs_wrap_around_and_go_back(make_app: MakeApp) -> None:
         await settled(pilot, lambda: tabs.active == "tab-Steps")
 
 
+async def test_the_focus_never_goes_out_of_sight(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        assert app.focused is not None
+        for title in TITLES[1:]:
+            await go_to(pilot, title)
+            await pilot.pause()
+            assert app.focused is not None
+            assert app.focused.is_on_screen, title
+
+
 async def test_a_tab_follows_the_text(make_app: MakeApp) -> None:
     app = make_app(text="one")
     async with app.run_test() as pilot:

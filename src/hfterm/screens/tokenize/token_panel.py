@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
+from textual.widget import Widget
 from textual.widgets import Tab, Tabs
 
 from hfterm.engine.client import EngineClient
@@ -22,6 +23,7 @@ from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.text_panel import TextPanel
 from hfterm.widgets.token_source import TokenSource
 from hfterm.widgets.token_strip import TokenStrip
 
@@ -118,10 +120,17 @@ class TokenPanel(Vertical):
 
     def go_to_tab(self, number: int) -> None:
         """Go to a tab by its number."""
-        focused = self.screen.focused
+        entry = PAGES[number]
         tabs = self.query_one("#tabs", Tabs)
-        tabs.active = f"tab-{PAGES[number].title}"
-        if focused is not None and any(isinstance(a, TokenizePage) for a in focused.ancestors):
+        tabs.active = f"tab-{entry.title}"
+        # what goes out of sight would take the focus along, and the next letter would be a key
+        leaving: tuple[type[Widget], ...] = (TokenizePage,)
+        if not entry.uses_text:
+            leaving += (TextPanel,)
+        if not entry.uses_strip:
+            leaving += (TokenStrip,)
+        focused = self.screen.focused
+        if focused is not None and any(isinstance(a, leaving) for a in focused.ancestors_with_self):
             tabs.focus()
 
     # -- what happens in it ------------------------------------------------------------------
