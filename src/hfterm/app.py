@@ -31,6 +31,7 @@ from hfterm.settings import Settings, keymap_problems
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
+from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ FILLED_WITHIN = 3.0
 Worker.StateChanged.bubble = True
 
 
-class HftermApp(App[None]):
+class HftermApp(KeysInOrder):
     """The workbench."""
 
     TITLE = "hfterm"

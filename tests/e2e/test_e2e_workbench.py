@@ -58,6 +58,13 @@ def test_typing_changes_the_table(start: Start) -> None:
     terminal.wait(lambda: ids_on(terminal) == ids_of("tokenizers"), "the ids of the shorter text")
 
 
+def test_keys_of_one_packet_act_in_their_order(start: Start) -> None:
+    terminal = start("--text", "")
+    terminal.wait_for(r"\[SEP\]")
+    terminal.send("hugs\x7fgin\x1b[D\x1b[D\x1b[Dx\x1b[Fg")
+    terminal.wait(lambda: ids_on(terminal) == ids_of("hugxging"), "the ids of what was typed")
+
+
 def ids_of(text: str) -> list[int]:
     from tokenizers import Tokenizer
 

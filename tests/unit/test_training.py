@@ -195,15 +195,15 @@ def test_a_cancel_does_not_wait_for_the_merging() -> None:
         let_go.wait()
 
     with pytest.raises(Cancelled):
-        run_detached(work, Job(cancelled=busy.is_set), lambda _: None)
+        run_detached(work, Job(cancelled=busy.is_set), lambda: None)
     assert not let_go.is_set()
     let_go.set()
 
 
 def test_what_the_detached_work_gives_or_raises() -> None:
-    assert run_detached(lambda: 5, Job(), lambda _: None) == 5
+    assert run_detached(lambda: 5, Job(), lambda: None) == 5
     with pytest.raises(HftermError, match="it broke"):
-        run_detached(broken, Job(), lambda _: None)
+        run_detached(broken, Job(), lambda: None)
 
 
 def broken() -> None:

@@ -15,11 +15,11 @@ POLL = 0.05
 """Seconds between two looks at the job."""
 
 
-def run_detached(work: Callable[[], T], job: Job, while_busy: Callable[[float], None]) -> T:
+def run_detached(work: Callable[[], T], job: Job, while_busy: Callable[[], None]) -> T:
     """Do `work` in a thread of its own and wait for it, or for a cancel.
 
     On a cancel the thread is left to end by itself: its result is dropped, and until then it
-    costs processor time, nothing else. `while_busy` gets the seconds passed, about once a second.
+    costs processor time, nothing else. `while_busy` is called about once a second.
 
     Raises:
         Cancelled: at once, whatever the thread is doing.
@@ -35,14 +35,14 @@ def run_detached(work: Callable[[], T], job: Job, while_busy: Callable[[float], 
             errors.append(error)
 
     thread = threading.Thread(target=run, name="hfterm-training", daemon=True)
-    began = told = time.monotonic()
+    told = time.monotonic()
     thread.start()
     while thread.is_alive():
         thread.join(POLL)
         job.check()
         if (now := time.monotonic()) - told >= 1:
             told = now
-            while_busy(now - began)
+            while_busy()
     if errors:
         raise errors[0]
     return results[0]

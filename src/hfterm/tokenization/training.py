@@ -108,10 +108,10 @@ class _Feed:
         self.job.progress(MERGING)
         self.read = True
 
-    def busy(self, seconds: float) -> None:
+    def busy(self) -> None:
         """Show that the merging goes on; the library does not say how far it is."""
         if self.read:
-            self.job.progress(MERGING, int(seconds), None, "seconds")
+            self.job.progress(MERGING)
 
     def _counted(self, batch: list[str], size: int) -> list[str]:
         self.texts += len(batch)

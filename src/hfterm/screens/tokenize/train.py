@@ -30,9 +30,9 @@ class TrainPage(TokenizePage):
     HELP = """\
 ## Train
 Name a file (`.txt`, `.csv`, `.jsonl`) or a data set of the starter kit (`reviews`, `sms-spam`),
-choose an algorithm, and press Start (`F5` does too while this tab is open). The new tokenizer is
-saved as a folder that `AutoTokenizer` opens, and compared with its parent: the one that is open.
-`parent` retrains the parent's own pipeline. `Enter` on the result opens the new tokenizer.
+choose an algorithm, and press Start. The new tokenizer is saved as a folder that `AutoTokenizer`
+opens, and compared with its parent: the one that is open. `parent` retrains the parent's own
+pipeline. `Open the new one` opens the new tokenizer.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -112,7 +112,9 @@ saved as a folder that `AutoTokenizer` opens, and compared with its parent: the 
             self.notice.show("A training is under way.", "Esc stops it.", "note")
             return
         options = self._options()
-        if options is not None:
+        if not self._text("out"):
+            self.notice.show("No folder is named to save it in.", "Name a new one.")
+        elif options is not None:
             self.start(self._train(options))
 
     @on(Button.Pressed, "#train-open")

@@ -1,0 +1,66 @@
+"""Keys that come in one piece act one after the other.
+
+Textual hands a key to the focused widget and takes the next one at once. A character is in the
+field by then; a key with a binding climbs back up to the application first, and acts when the
+characters typed after it are long there: `abc⌫⌫de` in one packet becomes `abc`, and what follows a
+`Tab` goes into the field that was left. Over a slow connection keys do come in one packet.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from textual import events
+from textual.app import App
+from textual.message_pump import MessagePump
+
+PATIENCE = 0.25
+"""Seconds a key may take before the next one acts all the same: a widget that was closed by it
+tells nobody that it is through."""
+
+
+class KeysInOrder(App[None]):
+    """An application that takes the next key when the last one has been all the way up."""
+
+    def __init__(self, *, ansi_color: bool | None = None) -> None:
+        super().__init__(ansi_color=ansi_color)
+        self._held: deque[events.Key | events.Paste] = deque()
+        self._climbing = 0
+        """Number of the key that is under way; 0 for none."""
+        self._keys = 0
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys and pastes wait for the one before them."""
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif self._climbing:
+            self._held.append(event)
+            if len(self._held) == 1:
+                self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))
+        else:
+            await self._take(event)
+
+    async def _take(self, event: events.Key | events.Paste) -> None:
+        focused = self.focused
+        path = list(focused.ancestors_with_self) if focused is not None else [self.screen]
+        self._keys += 1
+        self._climbing = self._keys
+        await super().on_event(event)
+        self._climb([node for node in path if node is not self], self._climbing)
+
+    def _climb(self, path: list[MessagePump], number: int) -> None:
+        """Go up as the key does: through the queue of each widget, and then the application's."""
+        for index, node in enumerate(path):
+            if node.call_later(self._climb, path[index + 1 :], number):
+                return
+        self.call_later(self._through, number)
+
+    async def _through(self, number: int) -> None:
+        """A key has been handled: take the next."""
+        if number != self._climbing:
+            return
+        self._climbing = 0
+        if self._held:
+            await self._take(self._held.popleft())
+            if self._held:
+                self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))
