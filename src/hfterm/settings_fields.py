@@ -93,7 +93,8 @@ FIELDS: dict[str, Field] = {
         wanted="a starter kit name, a folder or a hub id",
     ),
     "live_delay_ms": Field(
-        "How long after a key the text is encoded, in milliseconds.",
+        "How long after a key a text of more than 20,000 characters is encoded, in milliseconds;\n"
+        "shorter ones are at once.",
         int,
         least=0,
         most=5_000,

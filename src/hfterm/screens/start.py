@@ -12,7 +12,7 @@ class StartOptions:
     Attributes:
         model: a model reference.
         text: a text to begin with; None for the sample.
-        live_delay: seconds between a key and the request it causes.
+        live_delay: seconds between a key and the request it causes, in a long text.
         max_editor_chars: longer texts open read-only.
     """
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SAMPLE = "¡Los Transformadores de Hugging Face son geniales! 👩🏽‍💻 Tokenization is fun."
 """The tutorial's sentence, an emoji of several code points, and English."""
 
+AT_ONCE = 20_000
+"""Characters of a text that is encoded at each key: that takes about as long as drawing it."""
+
 
 class TokenizeScreen(WorkbenchScreen):
     """Text above, tokens below."""
@@ -130,7 +133,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self.workers.cancel_group(self, "encode")
         if self._timer is not None:
             self._timer.stop()
-        self._timer = self.set_timer(self._options.live_delay, self._encode)
+        wait = 0.0 if len(self.subject.text) <= AT_ONCE else self._options.live_delay
+        self._timer = self.set_timer(wait, self._encode)
 
     # -- asking the engine ----------------------------------------------------------------
 
