@@ -28,6 +28,7 @@ from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
+from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
@@ -164,7 +165,8 @@ class HftermApp(KeysInOrder):
         name = self.settings.theme
         if name not in self.available_themes:
             known = ", ".join(sorted({theme.name for theme in themes} | {DARK.name, LIGHT.name}))
-            self._problems.append(f"theme = {name!r} is not a theme here; try {known}.")
+            hint = did_you_mean(name, self.available_themes) or f"; try {known}."
+            self._problems.append(f"theme = {name!r} is not a theme here{hint}")
             name = DARK.name
         if self._shallow and name in (DARK.name, LIGHT.name):
             return "ansi-dark" if name == DARK.name else "ansi-light"

@@ -46,7 +46,7 @@ def describe(progress: Progress, elapsed: float, bar: int = BAR) -> str:
     Args:
         progress: how far the work is.
         elapsed: seconds since its stage began.
-        bar: cells of the bar.
+        bar: cells of the bar; 0 for none.
     """
     rate = progress.done / elapsed if elapsed > 0.2 else 0.0
     if not progress.total:
@@ -58,7 +58,8 @@ def describe(progress: Progress, elapsed: float, bar: int = BAR) -> str:
         return " · ".join(parts)
     share = min(1.0, progress.done / progress.total)
     full = round(share * bar)
-    parts = [progress.stage, "▰" * full + "▱" * (bar - full) + f" {share:4.0%}"]
+    drawn = "▰" * full + "▱" * (bar - full)
+    parts = [progress.stage, f"{drawn} {share:4.0%}" if bar else f"{share:.0%}"]
     if rate > 0:
         parts.append(f"{_amount(rate, progress.unit)}/s")
         parts.append(f"{_clock((progress.total - progress.done) / rate)} left")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
+from msgspec.structs import replace
 from rich.cells import cell_len
 from textual.widgets import Static
 
 from hfterm.job import Progress
 from hfterm.progress_text import BAR, describe
-from hfterm.text import foreign
+from hfterm.text import elide_middle, foreign
+
+STOPS = " · Esc stops"
 
 
 class JobLine(Static):
@@ -32,12 +35,15 @@ class JobLine(Static):
             self._stage = progress.stage
             self._began = now
         self.display = True
-        for bar in (BAR, BAR // 2):
+        room = (self.size.width or 80) - len(STOPS)
+        for bar in (BAR, BAR // 2, 0):
             self.shown = describe(progress, now - self._began, bar)
-            line = f"{self.shown} · Esc stops"
-            if cell_len(line) <= self.size.width:
+            if (over := cell_len(self.shown) - room) <= 0:
                 break
-        self.update(foreign(line), layout=False)
+        else:
+            stage = elide_middle(progress.stage, max(8, cell_len(progress.stage) - over))
+            self.shown = describe(replace(progress, stage=stage), now - self._began, 0)
+        self.update(foreign(self.shown + STOPS), layout=False)
 
     def clear(self) -> None:
         """The work is over."""

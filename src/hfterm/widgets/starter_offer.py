@@ -20,7 +20,7 @@ from hfterm.widgets.notice import Notice
 
 
 class StarterOffer(Vertical, can_focus=True):
-    """An empty panel that teaches, and can fill itself."""
+    """An empty panel that teaches, and can fill itself; once MiniLM is there, a line of work."""
 
     HELP = """\
 ## Starter kit
@@ -64,7 +64,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
         ]
         yield JobLine()
         yield Notice()
-        yield Static(Content("\n").join(lines), markup=False)
+        yield Static(Content("\n").join(lines), id="offer-text", markup=False)
 
     def action_install(self) -> None:
         """Bring all of the kit."""
@@ -85,6 +85,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
             for name in names:
                 await self._engine.call(InstallStarter(names=[name]), job.show)
                 if name == "minilm":
+                    self.query_one("#offer-text").display = False  # the tokens need the room
                     self.post_message(self.Installed())
             self.notify("The starter kit is complete." if len(names) > 1 else "MiniLM is here.")
             self.display = False
@@ -105,5 +106,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
         if not self._working:
             return False
         self.workers.cancel_group(self, "starter")
-        self.query_one(Notice).show("Stopped.", "Enter goes on from here.", "note")
+        offered = self.query_one("#offer-text").display
+        key = "Enter" if offered else "“Starter kit: bring the rest” in the palette (Ctrl+P)"
+        self.query_one(Notice).show("Stopped.", f"{key} goes on from here.", "note")
         return True

@@ -133,8 +133,11 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self.workers.cancel_group(self, "encode")
         if self._timer is not None:
             self._timer.stop()
-        wait = 0.0 if len(self.subject.text) <= AT_ONCE else self._options.live_delay
-        self._timer = self.set_timer(wait, self._encode)
+            self._timer = None
+        if self._options.live_delay and len(self.subject.text) > AT_ONCE:
+            self._timer = self.set_timer(self._options.live_delay, self._encode)
+        else:  # a timer of no time never comes
+            self._encode()
 
     # -- asking the engine ----------------------------------------------------------------
 
