@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
@@ -335,9 +334,10 @@ class HftermApp(KeysInOrder):
     @work(thread=True, group="logs", exclusive=True, exit_on_error=False)
     def action_logs(self) -> None:
         """Show the engine's log."""
+        from hfterm.system.log_tail import last_lines
         from hfterm.widgets.modals import LogsModal
 
-        lines = tail(self.engine.log_file, self.settings.logs_lines)
+        lines = last_lines(self.engine.log_file, self.settings.logs_lines)
         self.call_from_thread(self.push_screen, LogsModal(self.engine.log_file, lines))
 
     def action_leave(self) -> None:
@@ -388,14 +388,3 @@ class HftermApp(KeysInOrder):
                 yield SystemCommand(binding.description, help_text, partial(self.call_later, run))
         yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save the screen as SVG", self.deliver_screenshot)
-
-
-def tail(file: Path, lines: int) -> list[str]:
-    """The last lines of a file; empty when it can't be read."""
-    try:
-        with file.open("rb") as log:
-            log.seek(0, os.SEEK_END)
-            log.seek(max(0, log.tell() - lines * 200))
-            return log.read().decode("utf-8", "replace").splitlines()[-lines:]
-    except OSError:
-        return []
