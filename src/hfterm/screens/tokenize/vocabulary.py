@@ -72,7 +72,9 @@ what the id alone decodes to. Below, type any ids (`101 7592 102`, `[101, 7592]`
         page = await self.ask(SearchVocabulary(ref=subject.ref, query=query, mode=mode, limit=PAGE))
         if page is None:
             return
-        self.query_one("#vocabulary-grid", DataGrid).set_source(_Entries(page), cursor=0)
+        grid = self.query_one("#vocabulary-grid", DataGrid)
+        grid.empty = "No token matches."
+        grid.set_source(_Entries(page), cursor=0)
         if page.total > len(page.entries):
             self.notice.show(
                 f"{page.total:,} tokens match; the first {len(page.entries):,} are shown.",
