@@ -26,7 +26,7 @@ from hfterm.app import HftermApp
 from hfterm.engine.client import EngineStatus
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize import train
-from hfterm.system import samples
+from hfterm.system import log_tail, samples
 from hfterm.system.samples import SystemSample
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from pilot_app import BackgroundEngine, BorrowedEngine
@@ -136,7 +136,7 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", HOME)  # nothing is written: the engine runs already
     monkeypatch.setattr(samples, "Sampler", FixedSampler)
-    monkeypatch.setattr(hfterm.app, "tail", lambda file, lines: LOG)
+    monkeypatch.setattr(log_tail, "last_lines", lambda file, lines: LOG)
     monkeypatch.setattr(train.time, "strftime", lambda pattern: "1122-224000")
     monkeypatch.setattr(FixedEngine, "kit", str(Path(kit).expanduser().absolute()))
 
