@@ -81,8 +81,14 @@ class HftermApp(KeysInOrder):
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit",
                 tooltip="Quit; nothing is left running"),
         *(
-            Binding(f"alt+{number},{number}", f"mode('{entry.mode}')", entry.title, show=False,
-                    id=f"mode.{entry.mode}", tooltip=f"The {entry.title} screen")
+            Binding(f"alt+{number}", f"mode('{entry.mode}')", entry.title, show=False,
+                    priority=True, id=f"mode.{entry.mode}", tooltip=f"The {entry.title} screen")
+            for number, entry in enumerate(SCREENS, 1)
+        ),
+        *(
+            Binding(f"{number}", f"mode('{entry.mode}')", entry.title, show=False,
+                    id=f"mode.{entry.mode}-digit",
+                    tooltip=f"The {entry.title} screen (while no text is being typed)")
             for number, entry in enumerate(SCREENS, 1)
         ),
     ]  # fmt: skip

@@ -65,6 +65,25 @@ def test_keys_of_one_packet_act_in_their_order(start: Start) -> None:
     terminal.wait(lambda: ids_on(terminal) == ids_of("hugxging"), "the ids of what was typed")
 
 
+def test_alt_keys_act_while_a_text_is_typed(start: Start) -> None:
+    terminal = start("--text", "hugging")
+    terminal.wait_for(LAST_ROW)
+    terminal.send("\x1bs")
+    terminal.wait(lambda: ids_on(terminal) == ids_of("hugging")[1:-1], "no special tokens")
+    terminal.send("\x1bp")
+    terminal.wait_for("the second sequence")
+    assert "hugging " in f"{terminal.lines[2]} ", "the letters are in the text"
+
+
+def test_a_text_of_as_many_lines_is_drawn_anew_in_a_narrower_window(start: Start) -> None:
+    words = [letter * 4 for letter in "abcdefghijklmnopqrstuvwx"]
+    terminal = start("--text", " ".join(words), columns=120, rows=40)
+    terminal.wait_for(LAST_ROW.replace("SEP", "CLS"))
+    terminal.resize(80, 24)
+    text = lambda: " ".join(line.strip("│ ") for line in terminal.lines[2:4])  # noqa: E731
+    terminal.wait(lambda: text().split() == words, "every word")
+
+
 def ids_of(text: str) -> list[int]:
     from tokenizers import Tokenizer
 

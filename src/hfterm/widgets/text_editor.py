@@ -150,6 +150,7 @@ line separators that an editor would change, is kept whole and opened read-only.
     def resized(self) -> None:
         """Lines are as wide as the widget."""
         self._rewrap_and_refresh_virtual_size()
+        self.refresh()  # as many lines as before may be others
 
     def _on_resize(self, event: events.Resize) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Once is enough: `resized` has wrapped the text."""

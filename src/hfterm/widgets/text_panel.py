@@ -110,7 +110,7 @@ class TextPanel(Vertical):
 
     def describe(self, path: str | None) -> None:
         """Say in the border how much text there is, and where it came from."""
-        lines = self._text.count("\n") + 1
+        lines = self._text.count("\n") + (not self._text.endswith("\n"))
         parts = ["read-only"] if self.read_only else []
         parts += [count(len(self._text), "char"), count(lines, "line")]
         if path:

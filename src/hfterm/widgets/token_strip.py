@@ -37,7 +37,7 @@ class TokenStrip(Sized, Widget, can_focus=True):
     HELP = """\
 ## Token strip
 The text with its tokens tinted in turn; special tokens are dim italics, `⋯` is a further piece
-of the character before it. `←` `→` choose a token, `↑` `↓` go by a screenful.
+of the character before it. `←` `→` choose a token, `↑` `↓` go by 20.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [

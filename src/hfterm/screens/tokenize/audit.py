@@ -59,6 +59,7 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
         audit = await self.ask(AuditText(ref=subject.ref, text=subject.text, path=subject.path))
         if audit is not None:
             self._audit = audit
+            self.say_scope(subject)
             grid = self.query_one("#audit-grid", DataGrid)
             grid.set_source(_findings(audit))
             self._show_detail(grid.cursor_row)

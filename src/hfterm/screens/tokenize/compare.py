@@ -66,6 +66,7 @@ With `slow twin` the Python class of the same tokenizer runs too: time, and whet
         comparison = await self.ask(CompareTokenizers(refs=refs, text=subject.text))
         if comparison is None:
             return
+        self.say_scope(subject)
         self.query_one("#compare-grid", DataGrid).set_source(_figures(comparison))
         spans = self.query_one("#compare-spans", DataGrid)
         spans.empty = (

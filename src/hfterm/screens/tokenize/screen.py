@@ -208,6 +208,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self._panel.show_pair(subject.pair)
         self._show_subject()
         self.tokens_panel.show(subject)
+        if new_text and subject.path:
+            self.tokens_panel.select(0)
         if self._panel.editor.has_focus:
             self._follow_cursor(self._panel.cursor)
 

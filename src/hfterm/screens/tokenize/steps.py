@@ -44,6 +44,7 @@ pre-tokenizer refer to the normalized text. `F2` shows the script.
         )
         if steps is not None:
             self._steps = steps
+            self.say_scope(subject, pair=True)
             stages = self.query_one("#stages", VerticalScroll)
             with self.app.batch_update():
                 await stages.remove_children()
@@ -109,8 +110,8 @@ def _head(number: int, stage: Stage) -> Content:
 def _body(stage: Stage) -> list[Content]:
     lines: list[Content] = []
     if stage.text is not None:
-        lines.append(foreign(stage.text, space=True))
-    if stage.pieces:
+        lines.append(foreign(stage.text, space=stage.name != "ids"))
+    if stage.pieces and stage.name != "ids":  # the list says it already
         lines.append(_pieces(stage.pieces))
     if stage.note:
         lines.append(foreign(stage.note, "italic $text-muted"))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import ClassVar
 
 import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Button, Input, Static
@@ -34,11 +32,6 @@ choose an algorithm, and press Start. The new tokenizer is saved as a folder tha
 opens, and compared with its parent: the one that is open. `parent` retrains the parent's own
 pipeline. `Open the new one` opens the new tokenizer.
 """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "start", "Start training", show=False, id="train.start",
-                tooltip="Start training (also the Start button)"),
-    ]  # fmt: skip
 
     _trained: Trained | None = None
 
