@@ -38,7 +38,7 @@ class Job:
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         self._report = report
-        self._cancelled = cancelled
+        self.cancelled = cancelled
 
     def progress(self, stage: str, done: int = 0, total: int | None = None, unit: str = "") -> None:
         """Tell the caller how far the work is. Also a cancellation point."""
@@ -48,5 +48,5 @@ class Job:
 
     def check(self) -> None:
         """Raise `Cancelled` if the caller no longer wants the result."""
-        if self._cancelled is not None and self._cancelled():
+        if self.cancelled is not None and self.cancelled():
             raise Cancelled

@@ -55,7 +55,7 @@ def convert(gguf: Path, out: Path, job: Job) -> Path:
     work = Path(tempfile.mkdtemp(prefix=".new-gguf-", dir=out.parent))
     try:
         made = work / "made"
-        with _quiet(job), _reading_once():
+        with quiet(job), reading_once():
             job.progress("reading the configuration")
             config = _config(gguf)
             job.progress("reading the tokenizer")
@@ -138,7 +138,7 @@ def _model(gguf: Path, config: PreTrainedConfig) -> PreTrainedModel:
 
 
 @contextmanager
-def _reading_once() -> Generator[None]:
+def reading_once() -> Generator[None]:
     """Parse the file's header and name tables once, not for each of the library's readings."""
     import gguf
 
@@ -166,7 +166,7 @@ class _Bar:
 
 
 @contextmanager
-def _quiet(job: Job) -> Generator[None]:
+def quiet(job: Job) -> Generator[None]:
     """Turn the library's progress bars into progress of `job`, and a cancel into its end."""
     from transformers import modeling_gguf_pytorch_utils as library
     from transformers.utils import logging

@@ -146,8 +146,15 @@ def load(ref: str, job: Job | None = None) -> LoadedTokenizer:
     return LoadedTokenizer(_describe_python(resolved, auto), None, auto)
 
 
-_importing = threading.Lock()
-"""transformers fills its names in lazily, which fails when two threads ask at once."""
+_importing = threading.RLock()
+
+
+def importing() -> threading.RLock:
+    """Held while names of transformers are first asked for.
+
+    It fills them in lazily, which fails when two threads ask at once.
+    """
+    return _importing
 
 
 def import_transformers() -> type[AutoTokenizer]:

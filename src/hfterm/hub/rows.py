@@ -1,0 +1,160 @@
+"""Rows of a data set or file, with their columns: CSV, TSV, JSON, JSONL, Parquet, or lines.
+
+Imports pyarrow inside functions.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+from hfterm.errors import HftermError
+from hfterm.hub import starter
+from hfterm.job import Job
+
+Row = dict[str, object]
+LINE = "text"
+"""The column of a file that has none."""
+
+
+def read_rows(ref: str, job: Job, most: int | None = None) -> list[Row]:
+    """All rows, or the first `most`.
+
+    Args:
+        ref: a starter data set, or a file; what its name does not say is read as lines.
+        job: can stop it.
+        most: rows at most.
+
+    Raises:
+        HftermError: there is no such file, or it is not what its name says.
+    """
+    path = dataset_path(ref)
+    job.progress(f"reading {path.name}")
+    try:
+        rows = list(islice(_rows(path), most))
+    except OSError as error:
+        raise HftermError(
+            "unreadable",
+            f"{path} can't be read: {error.strerror}.",
+            "Check that it is there and that you may read it.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise HftermError(
+            "not-text", f"{path} is not UTF-8 (byte {error.start:,}).", "Convert it with iconv."
+        ) from error
+    except (ValueError, csv.Error, RecursionError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise HftermError(
+            "bad-row", f"{path} is no {path.suffix[1:] or 'text'}: {first}.", "Check the file."
+        ) from error
+    job.check()
+    if not rows:
+        raise HftermError("no-rows", f"{path} has no rows.", "Choose another file.")
+    return rows
+
+
+def dataset_path(ref: str) -> Path:
+    """The file that `ref` names.
+
+    Raises:
+        HftermError: there is none.
+    """
+    if starter.is_starter(ref):
+        found = starter.starter_path(ref)
+        if found is None:
+            raise HftermError(
+                "not-installed",
+                f"{ref!r} is in the starter kit but is not installed.",
+                f"Run: hfterm starter {ref}",
+            )
+        path = found
+    else:
+        path = Path(ref).expanduser()
+    if not ref.strip() or not path.exists():
+        raise HftermError(
+            "not-found",
+            f"There is no file {ref!r}." if ref.strip() else "No file is named.",
+            "Name a starter data set (reviews, sms-spam) or a file.",
+        )
+    if path.is_dir():
+        raise HftermError(
+            "not-a-data-set", f"{ref!r} is a folder, not a data set.", "Name a file of rows."
+        )
+    return path
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        yield from _parquet(path)
+        return
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if suffix in (".csv", ".tsv"):
+            csv.field_size_limit(1 << 30)
+            for row in csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ","):
+                yield cast("Row", {k: v for k, v in row.items() if k is not None})  # pyright: ignore[reportUnnecessaryComparison]
+        elif suffix in (".jsonl", ".ndjson"):
+            yield from (_object(json.loads(line)) for line in file if line.strip())
+        elif suffix == ".json":
+            value: object = json.load(file)
+            if isinstance(value, dict):
+                lists = [v for v in cast("Row", value).values() if isinstance(v, list)]
+                value = lists[0] if len(lists) == 1 else [value]
+            yield from (_object(item) for item in cast("list[object]", value))
+        else:
+            yield from ({LINE: line.rstrip("\r\n")} for line in file if line.strip())
+
+
+def _object(value: object) -> Row:
+    if isinstance(value, dict):
+        return cast("Row", value)
+    if isinstance(value, str):
+        return {LINE: value}
+    raise ValueError(f"a row is a {type(value).__name__}, neither an object nor a text")
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow.parquet as parquet
+
+    for batch in parquet.ParquetFile(path).iter_batches(4096):
+        yield from cast("list[Row]", batch.to_pylist())
+
+
+def pick_column(rows: list[Row], wanted: str, *defaults: str, needed: bool = True) -> str:
+    """The column to use: the one named, else the first of `defaults` that there is.
+
+    Raises:
+        HftermError: there is none, and one is needed or was named.
+    """
+    columns = list(dict.fromkeys(name for row in rows[:64] for name in row))
+    if wanted:
+        if wanted in columns:
+            return wanted
+        raise HftermError(
+            "no-column",
+            f"There is no column {wanted!r}; there is: {', '.join(columns)}.",
+            "Name one of them.",
+        )
+    for name in defaults:
+        if name in columns:
+            return name
+    if not needed:
+        return ""
+    texts = [
+        name
+        for name in columns
+        if all(isinstance(row.get(name), str) for row in rows[:64])
+        and not all(str(row.get(name)).replace(".", "", 1).lstrip("-").isdigit() for row in rows[:64])
+    ]
+    if len(texts) == 1:
+        return texts[0]
+    raise HftermError(
+        "no-column",
+        f"Which column is the {defaults[0] if defaults else 'text'}? There is: "
+        f"{', '.join(columns)}.",
+        "Name one of them.",
+    )

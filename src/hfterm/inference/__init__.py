@@ -1,0 +1,1 @@
+"""Heads on real text: typed results of forward passes; usable from a notebook."""

@@ -1,0 +1,319 @@
+"""Predict every row of a file: in batches, with progress, stopped between two of them.
+
+Imports torch inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.hub.rows import Row, pick_column, read_rows
+from hfterm.inference.answering import answer
+from hfterm.inference.choosing import choose
+from hfterm.inference.classification import activation_of, classify, probabilities
+from hfterm.inference.embedding import hidden_states, pool
+from hfterm.inference.filling import fill
+from hfterm.inference.generating import generate
+from hfterm.inference.inputs import check_finite, ensure_padding, model_inputs, too_long
+from hfterm.inference.loading import OpenModel, memory_errors
+from hfterm.inference.metrics import answer_metrics, classification_metrics
+from hfterm.inference.options import BatchOptions, TaskOptions
+from hfterm.inference.seq2seq import decode_by_hand
+from hfterm.inference.tagging import tag
+from hfterm.inference.types import BatchTable, Metrics, Value
+from hfterm.inference.zero_shot import zero_shot
+from hfterm.job import Job
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import BatchEncoding
+
+SORTED = 16
+"""Batches whose texts are sorted by length together, so that little is padded."""
+
+Values = tuple[Value, ...]
+
+
+def predict_rows(
+    opened: OpenModel, source: str, options: TaskOptions, batch: BatchOptions,
+    job: Job | None = None,
+) -> BatchTable:  # fmt: skip
+    """Predict every row.
+
+    Args:
+        opened: a model with the task's head.
+        source: a starter data set or a file.
+        options: the task, and what it needs besides the text.
+        batch: columns, rows, and how many at once.
+        job: told of every batch; stops after one.
+
+    Raises:
+        HftermError: the file or a column is not there, or a row can't be predicted: the message
+            says which.
+    """
+    job = job or Job()
+    rows = read_rows(source, job, batch.most)
+    column = pick_column(rows, batch.column, *_default_columns(options.task))
+    texts = [_text(row.get(column)) for row in rows]
+    label_column = pick_column(rows, batch.label_column, *_label_columns(options), needed=False)
+    began = time.monotonic()
+    cut = 0
+    if options.task == "text-classification":
+        columns, values, cut = _classified(opened, texts, options, batch, job)
+    elif options.task == "feature-extraction":
+        columns, values, cut = _embedded(opened, texts, options, batch, job)
+    else:
+        columns, one = _single(opened, rows, options, batch, job)
+        values = list(_each(texts, rows, one, job))
+    seconds = time.monotonic() - began
+    truths = [row.get(label_column) for row in rows] if label_column else []
+    metrics, note = _metrics(opened, options, columns, values, truths)
+    named = ("text", *((label_column,) if label_column else ()), *columns)
+    table = [
+        (text, *((_value(truths[index]),) if label_column else ()), *found)
+        for index, (text, found) in enumerate(zip(texts, values, strict=True))
+    ]
+    return BatchTable(_unique(named), tuple(table), seconds, cut, metrics, note)
+
+
+def _default_columns(task: str) -> tuple[str, ...]:
+    return ("context", "text") if task == "question-answering" else ("text", "sentence", "content")
+
+
+def _label_columns(options: TaskOptions) -> tuple[str, ...]:
+    return {
+        "question-answering": ("answer", "answers"),
+        "text-classification": ("label", "labels"),
+        "zero-shot": ("label", "labels"),
+    }.get(options.task, ())
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in names:
+        found.append(name if name not in found else f"{name} (predicted)")
+    return tuple(found)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def _value(value: object) -> Value:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def tokenized_batches(
+    opened: OpenModel, texts: Sequence[str], options: TaskOptions, batch: BatchOptions, job: Job
+) -> Iterator[tuple[list[int], dict[str, Tensor], int]]:
+    """(rows, model inputs, tokens cut) of each batch.
+
+    The texts of `SORTED` batches at a time are sorted by length.
+    """
+    ensure_padding(opened)
+    limit = opened.info.limit
+    span = SORTED * batch.size
+    done = 0
+    for first in range(0, len(texts), span):
+        some = texts[first : first + span]
+        encoded = opened.text(list(some), truncation=False, padding=False)
+        ids = cast("Sequence[Sequence[int]]", encoded["input_ids"])
+        lengths = [len(row) for row in ids]
+        if limit is not None and max(lengths) > limit and options.long == "ask":
+            row = next(i for i, length in enumerate(lengths) if length > limit)
+            raise too_long(opened, lengths[row], f"text of row {first + row + 1:,}")
+        order = sorted(range(len(some)), key=lambda index: lengths[index])
+        for start in range(0, len(order), batch.size):
+            job.progress("predicting", done, len(texts), "rows")
+            chosen = order[start : start + batch.size]
+            cut = 0
+            if limit is not None and lengths[chosen[-1]] > limit:
+                cut = sum(lengths[index] > limit for index in chosen)
+            columns = {
+                name: [
+                    cast("Sequence[Sequence[int]]", rows)[index][: limit if cut else None]
+                    for index in chosen
+                ]
+                for name, rows in encoded.items()
+            }
+            if cut:  # cut by the tokenizer, which keeps the special tokens
+                columns = dict(
+                    opened.text([some[index] for index in chosen], truncation=True, max_length=limit)
+                )
+            padded = cast("BatchEncoding", opened.text.pad(columns, return_tensors="pt"))
+            yield [first + index for index in chosen], model_inputs(opened, padded), cut
+            done += len(chosen)
+    job.progress("predicting", len(texts), len(texts), "rows")
+
+
+def _classified(
+    opened: OpenModel, texts: Sequence[str], options: TaskOptions, batch: BatchOptions, job: Job
+) -> tuple[tuple[str, ...], list[Values], int]:
+    import torch
+
+    if options.long == "window":
+        columns, one = ("label", "score"), lambda text, _row: _one_class(opened, text, options)
+        return columns, list(_each(texts, [{}] * len(texts), one, job)), 0
+    activation = activation_of(opened)
+    labels = opened.info.labels
+    values: list[Values] = [()] * len(texts)
+    cut = 0
+    for rows, inputs, more in tokenized_batches(opened, texts, options, batch, job):
+        cut += more
+        with memory_errors(f"a batch of {len(rows)}"), torch.inference_mode():
+            logits = opened.model(**inputs).logits
+        check_finite(opened, logits)
+        best = probabilities(logits, activation).max(dim=-1)
+        for row, share, id_ in zip(rows, best.values.tolist(), best.indices.tolist(), strict=True):
+            values[row] = (labels[id_], share)
+    return ("label", "score"), values, cut
+
+
+def _one_class(opened: OpenModel, text: str, options: TaskOptions) -> Values:
+    found = classify(opened, text, long=options.long)
+    best = found.scores[found.best]
+    return best.label, best.probability
+
+
+def _embedded(
+    opened: OpenModel, texts: Sequence[str], options: TaskOptions, batch: BatchOptions, job: Job
+) -> tuple[tuple[str, ...], list[Values], int]:
+    import torch
+
+    values: list[Values] = []
+    cut = 0
+    width = 0
+    for first in range(0, len(texts), batch.size):
+        job.progress("embedding", first, len(texts), "rows")
+        hidden, mask, more = hidden_states(opened, texts[first : first + batch.size], options.long)
+        vectors = pool(hidden, mask, options.pooling)
+        check_finite(opened, vectors)
+        if options.normalize:
+            vectors = torch.nn.functional.normalize(vectors, dim=1)
+        values += [tuple(row) for row in vectors.tolist()]
+        width, cut = int(vectors.shape[1]), cut + more
+    return tuple(f"v{index}" for index in range(width)), values, cut
+
+
+def _single(
+    opened: OpenModel, rows: list[Row], options: TaskOptions, batch: BatchOptions, job: Job
+) -> tuple[tuple[str, ...], Callable[[str, Row], Values]]:
+    """Columns of a task that takes one row at a time, and what predicts one."""
+    task = options.task
+    if task == "zero-shot":
+
+        def zero(text: str, _: Row) -> Values:
+            best = zero_shot(
+                opened, text, options.labels, template=options.template,
+                multi_label=options.multi_label, long=options.long,
+            ).scores[0]  # fmt: skip
+            return best.label, best.probability
+
+        return ("label", "score"), zero
+    if task == "token-classification":
+
+        def entities(text: str, _: Row) -> Values:
+            found = tag(opened, text, options.long).entities
+            return ("; ".join(f"{e.label}: {e.text}" for e in found), len(found))
+
+        return ("entities", "count"), entities
+    if task == "question-answering":
+        column = pick_column(rows, batch.question_column, "question", needed=False)
+
+        def answered(text: str, row: Row) -> Values:
+            question = _text(row.get(column)) if column else options.question
+            best = answer(opened, question, text, long=options.long).answers[0]
+            return best.text, best.score
+
+        return ("answer", "score"), answered
+    if task == "fill-mask":
+
+        def filled(text: str, _: Row) -> Values:
+            best = fill(opened, text, top=1, long=options.long).candidates[0]
+            return best.token, best.probability, best.text
+
+        return ("token", "score", "filled"), filled
+    if task == "text-generation":
+
+        def continued(text: str, _: Row) -> Values:
+            found = generate(
+                opened, text, new_tokens=options.new_tokens, temperature=options.temperature,
+                top_p=options.top_p, seed=options.seed, chat=options.chat, long=options.long,
+                job=Job(cancelled=job.cancelled),
+            )  # fmt: skip
+            return found.text, len(found.steps)
+
+        return ("generated", "tokens"), continued
+    if task == "multiple-choice":
+
+        def chosen(text: str, _: Row) -> Values:
+            found = choose(opened, text, options.labels, options.long)
+            return found.scores[found.best].label, found.scores[found.best].probability
+
+        return ("choice", "score"), chosen
+
+    def decoded(text: str, _: Row) -> Values:
+        found = decode_by_hand(
+            opened, text, new_tokens=options.new_tokens, long=options.long,
+            job=Job(cancelled=job.cancelled),
+        )  # fmt: skip
+        return found.text, len(found.steps)
+
+    return ("generated", "tokens"), decoded
+
+
+def _each(
+    texts: Sequence[str], rows: Sequence[Row], one: Callable[[str, Row], Values], job: Job
+) -> Iterator[Values]:
+    for index, (text, row) in enumerate(zip(texts, rows, strict=True)):
+        job.progress("predicting", index, len(texts), "rows")
+        try:
+            yield one(text, row)
+        except HftermError as error:
+            raise HftermError(
+                error.kind, f"Row {index + 1:,}: {error.message}", error.remedy
+            ) from error
+
+
+def true_labels(labels: Sequence[str], truths: Sequence[object]) -> list[str] | None:
+    """The labels of a data set by the model's names; None when they are others.
+
+    A data set may name them, or number them as the model's ids.
+    """
+    lowered = {label.lower(): label for label in labels}
+    found: list[str] = []
+    for truth in truths:
+        text = _text(truth).strip()
+        if text.lower() in lowered:
+            found.append(lowered[text.lower()])
+            continue
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        if not number.is_integer() or not 0 <= int(number) < len(labels):
+            return None
+        found.append(labels[int(number)])
+    return found
+
+
+def _metrics(
+    opened: OpenModel, options: TaskOptions, columns: Sequence[str], values: Sequence[Values],
+    truths: Sequence[object],
+) -> tuple[Metrics | None, str]:  # fmt: skip
+    if not truths:
+        return None, ""
+    predicted = [str(row[0]) for row in values]
+    if options.task == "question-answering":
+        return answer_metrics([_text(truth) for truth in truths], predicted), ""
+    labels = opened.info.labels if options.task == "text-classification" else options.labels
+    true = true_labels(labels, truths)
+    if true is None:
+        return None, (
+            "The labels of the file are none of the model's "
+            f"({', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}), so nothing is scored."
+        )
+    return classification_metrics(true, predicted, labels), ""

@@ -1,0 +1,131 @@
+"""Text generation with every token's probability.
+
+Imports torch and transformers inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.inference.inputs import check_finite, ensure_padding, prepare, too_long
+from hfterm.inference.loading import OpenModel, memory_errors
+from hfterm.inference.types import Generation, Long, Step
+from hfterm.job import Job
+
+if TYPE_CHECKING:
+    from torch import FloatTensor, LongTensor, Tensor
+
+ALTERNATIVES = 3
+
+
+def generate(
+    opened: OpenModel, text: str, *, new_tokens: int = 40, temperature: float = 0.0,
+    top_p: float = 1.0, seed: int = 0, chat: bool = False, long: Long = "ask",
+    job: Job | None = None,
+) -> Generation:  # fmt: skip
+    """Continue a text.
+
+    Args:
+        opened: a causal model.
+        text: the prompt.
+        new_tokens: at most so many.
+        temperature: 0 is greedy; else sampling.
+        top_p: share of the probability that is sampled from.
+        seed: of sampling.
+        chat: put the text into the chat template, as a user's message.
+        long: ``truncate`` and ``window`` both drop the beginning of a prompt that does not fit.
+        job: told of every token.
+
+    Raises:
+        HftermError: the prompt does not fit, or there is no chat template.
+    """
+    import torch
+
+    job = job or Job()
+    ensure_padding(opened)
+    prompt = _chat(opened, text) if chat else text
+    if chat:
+        inputs = opened.text(prompt, return_tensors="pt", add_special_tokens=False)
+        ids = cast("Tensor", inputs["input_ids"]).to(opened.model.device)
+        if opened.info.limit and ids.shape[1] > opened.info.limit:
+            raise too_long(opened, int(ids.shape[1]), "prompt")
+    else:
+        side = opened.text.truncation_side
+        opened.text.truncation_side = "left"
+        try:
+            prepared = prepare(opened, prompt, long="truncate" if long == "window" else long)
+        finally:
+            opened.text.truncation_side = side
+        ids = prepared.inputs["input_ids"]
+    length = int(ids.shape[1])
+    room = opened.info.limit - length if opened.info.limit else new_tokens
+    if room <= 0:
+        raise too_long(opened, length + 1, "prompt with one new token")
+    asked = min(new_tokens, room)
+    torch.manual_seed(seed)
+    began = time.monotonic()
+
+    def each(sequences: LongTensor, _: FloatTensor, **__: object) -> Tensor:
+        job.progress("generating", int(sequences.shape[1]) - length, asked, "tokens")
+        return torch.zeros(sequences.shape[0], dtype=torch.bool, device=sequences.device)
+
+    told: dict[str, object] = {"do_sample": temperature > 0}
+    if temperature > 0:
+        told |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
+    from transformers import StoppingCriteriaList
+
+    with memory_errors("this generation"), torch.no_grad():
+        output = opened.model.generate(  # pyright: ignore[reportCallIssue]
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=asked,
+            output_logits=True,
+            return_dict_in_generate=True,
+            stopping_criteria=StoppingCriteriaList([each]),  # pyright: ignore[reportArgumentType]
+            **told,
+        )
+    seconds = time.monotonic() - began
+    new = cast("list[int]", output.sequences[0, length:].tolist())
+    rows = cast("Sequence[Tensor]", output.logits)
+    check_finite(opened, rows[0])
+    steps = [
+        step_of(opened, index, id_, rows[index][0]) for index, id_ in enumerate(new)
+    ]
+    ends = opened.model.generation_config.eos_token_id if opened.model.generation_config else None
+    stops = {ends} if isinstance(ends, int) else set(ends or ())
+    ended = "end token" if new and new[-1] in stops else "length"
+    if ended == "length" and asked < new_tokens:
+        ended = "context full"
+    shown = str(opened.text.decode(new, skip_special_tokens=True))
+    return Generation(prompt, shown, tuple(steps), length, ended, seconds)
+
+
+def step_of(opened: OpenModel, index: int, id_: int, logits: Tensor) -> Step:
+    """What a step took, and what else was likely. `logits`: float[vocabulary]."""
+    import torch
+
+    row = logits.float()
+    shares = torch.softmax(row, dim=-1)
+    best = shares.topk(ALTERNATIVES)
+    names = cast("list[str]", opened.text.convert_ids_to_tokens(best.indices.tolist()))
+    return Step(
+        index, id_, str(opened.text.convert_ids_to_tokens(id_)), float(shares[id_]),
+        float(row[id_]), tuple(zip(map(str, names), best.values.tolist(), strict=True)),
+    )  # fmt: skip
+
+
+def _chat(opened: OpenModel, text: str) -> str:
+    if not opened.text.chat_template:
+        raise HftermError(
+            "no-template",
+            f"The tokenizer of {opened.info.spec.ref} has no chat template.",
+            "Set “as” to text, or choose a chat model.",
+        )
+    return str(
+        opened.text.apply_chat_template(
+            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
+        )
+    )

@@ -1,0 +1,164 @@
+"""Texts as a model takes them: what fits, what is cut, what is cut into windows.
+
+Imports torch inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.inference.loading import OpenModel
+from hfterm.inference.types import Long
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import BatchEncoding
+
+OVERLAP = 4
+"""Windows share a quarter of their tokens with the one before."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A text, tokenized.
+
+    Attributes:
+        encoding: one row a window, with offsets where the tokenizer knows them.
+        inputs: what the model is called with, on its device: int64[windows, tokens].
+        tokens: of the whole text, specials included.
+        cut: tokens that were cut off.
+    """
+
+    encoding: BatchEncoding
+    inputs: dict[str, Tensor]
+    tokens: int
+    cut: int
+
+    @property
+    def windows(self) -> int:
+        """Rows."""
+        return int(self.inputs["input_ids"].shape[0])
+
+
+def ensure_padding(opened: OpenModel) -> None:
+    """Give a tokenizer without a padding token its end token, as fine-tuning scripts do."""
+    tokenizer = opened.text
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    if opened.model.config.pad_token_id is None and tokenizer.pad_token_id is not None:
+        opened.model.config.pad_token_id = int(cast("int", tokenizer.pad_token_id))
+
+
+def too_long(opened: OpenModel, tokens: int, what: str = "text") -> HftermError:
+    """The error for a text that does not fit, with the ways out."""
+    return HftermError(
+        "too-long",
+        f"The {what} has {tokens:,} tokens and {opened.info.spec.ref} takes {opened.info.limit:,}.",
+        "Set “long texts” to truncate (the rest is dropped) or window (overlapping pieces).",
+    )
+
+
+def prepare(
+    opened: OpenModel, text: str, pair: str | None = None, long: Long = "ask", *,
+    only_pair: bool = False, always_window: bool = False,
+) -> Prepared:  # fmt: skip
+    """Tokenize a text, or a pair, for the model.
+
+    Args:
+        opened: the model.
+        text: the text.
+        pair: a second sequence.
+        long: what to do when it does not fit.
+        only_pair: cut or slide the second sequence only (a question stays whole).
+        always_window: slide even when nobody said so: the task is made for it.
+
+    Raises:
+        HftermError: it does not fit and `long` is ``ask``, or the tokenizer is another model's.
+    """
+    tokenizer = opened.text
+    limit = opened.info.limit
+    told: dict[str, object] = {"return_tensors": "pt"}
+    if tokenizer.is_fast:
+        told["return_offsets_mapping"] = True
+    plain = tokenizer(text, pair, truncation=False)
+    tokens = len(cast("Sequence[int]", plain["input_ids"]))
+    cut = 0
+    if limit is not None and tokens > limit:
+        if long == "ask" and not always_window:
+            raise too_long(opened, tokens, "pair of texts" if pair is not None else "text")
+        told |= {"truncation": "only_second" if only_pair else True, "max_length": limit}
+        if long == "truncate":
+            cut = tokens - limit
+        else:
+            ensure_padding(opened)
+            told |= {
+                "stride": limit // OVERLAP,
+                "return_overflowing_tokens": True,
+                "padding": True,
+            }
+    encoding = cast("BatchEncoding", tokenizer(text, pair, **told))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return Prepared(encoding, model_inputs(opened, encoding), tokens, cut)
+
+
+def model_inputs(opened: OpenModel, encoding: Mapping[str, object]) -> dict[str, Tensor]:
+    """What of an encoding the model's forward takes, on its device.
+
+    Raises:
+        HftermError: an id is outside of the model's vocabulary.
+    """
+    accepted = inspect.signature(opened.model.forward).parameters
+    inputs = {
+        name: cast("Tensor", value).to(opened.model.device)
+        for name, value in encoding.items()
+        if name in accepted
+    }
+    ids = inputs["input_ids"]
+    rows = int(opened.model.get_input_embeddings().weight.shape[0])
+    if ids.numel() and int(ids.max()) >= rows:
+        raise HftermError(
+            "vocabulary",
+            f"The tokenizer gives id {int(ids.max()):,}, but the model knows only {rows:,}.",
+            "Use the tokenizer the model was trained with.",
+        )
+    if not ids.numel():
+        raise HftermError("empty", "There is no text, so there are no tokens.", "Type a text.")
+    return inputs
+
+
+def check_finite(opened: OpenModel, logits: Tensor) -> None:
+    """Refuse logits that are no numbers, naming the weights at fault.
+
+    Raises:
+        HftermError: a logit is NaN or infinite.
+    """
+    import torch
+
+    if bool(torch.isfinite(logits).all()):
+        return
+    bad = [
+        name
+        for name, weight in opened.model.named_parameters()
+        if weight.is_floating_point() and not bool(torch.isfinite(weight).all())
+    ]
+    cause = (
+        f"{len(bad)} weights hold NaN or infinite values, {bad[0]} the first"
+        if bad
+        else f"the weights are finite, so {opened.info.dtype} overflowed"
+    )
+    raise HftermError(
+        "not-finite",
+        f"The logits are NaN or infinite: {cause}.",
+        "Load it in float32; if that is no better, the checkpoint is damaged.",
+    )
+
+
+def offsets_of(prepared: Prepared, window: int) -> list[tuple[int, int]] | None:
+    """(start, end) of each token of a window; None when the tokenizer knows none."""
+    if "offset_mapping" not in prepared.encoding:
+        return None
+    rows = cast("Tensor", prepared.encoding["offset_mapping"])
+    return [(int(start), int(end)) for start, end in rows[window].tolist()]

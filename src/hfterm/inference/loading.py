@@ -1,0 +1,294 @@
+"""Load a model and its tokenizer as a `ModelSpec` says.
+
+Imports torch and transformers inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.job import Job
+from hfterm.models import verdicts
+from hfterm.models.lora import output_names
+from hfterm.models.opening import (
+    arguments,
+    concrete_of,
+    dry_run,
+    explain_loading,
+    find,
+    load_config,
+    on_meta,
+    out_of_memory,
+    position_limit,
+    reading,
+    report_of,
+    with_base,
+)
+from hfterm.models.overview import backbone_of
+from hfterm.models.types import LoadedInfo, LoadingReport, ModelSource, ModelSpec
+from hfterm.models.verdicts import modules_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers.modeling_utils import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model that is loaded, its tokenizer, and what is known of both."""
+
+    info: LoadedInfo
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None
+
+    @property
+    def text(self) -> PreTrainedTokenizerBase:
+        """The tokenizer.
+
+        Raises:
+            HftermError: the model has none.
+        """
+        if self.tokenizer is None:
+            raise HftermError(
+                "no-tokenizer",
+                f"{self.info.spec.ref} has no tokenizer.",
+                "Name one to use with it, minilm say.",
+            )
+        return self.tokenizer
+
+
+@contextmanager
+def memory_errors(what: str) -> Generator[None]:
+    """Turn torch's ways to say that memory ran out into one error for people."""
+    try:
+        yield
+    except MemoryError as error:
+        raise out_of_memory(what) from error
+    except RuntimeError as error:  # torch.OutOfMemoryError is one, and so is the CPU's
+        text = str(error).lower()
+        if "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text:
+            raise out_of_memory(what) from error
+        raise
+
+
+def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
+    """Load what `spec` says: the real weights, or random ones.
+
+    Raises:
+        HftermError: no such model or class, weights that can't be read or need a yes, or no
+            memory for it.
+    """
+    import torch
+
+    job = job or Job()
+    began = time.monotonic()
+    job.progress(f"looking at {spec.ref}")
+    source = find(spec.ref, job)
+    config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
+    cls = concrete_of(spec.auto, config)
+    _check_device(spec.device)
+    random = spec.random or source.weights == "none"
+    job.progress(f"loading {cls.__name__}")
+    torch.manual_seed(spec.seed)
+    with memory_errors(spec.ref):
+        if random:
+            model, report = _random(cls, config, spec), LoadingReport()
+        else:
+            model, report = _pretrained(source, cls, config, spec, job)
+    model.eval()
+    job.progress(f"loading the tokenizer of {spec.ref}")
+    tokenizer = _tokenizer(source, spec, job)
+    weights = list(model.parameters())
+    dtypes = Counter[str]()
+    for weight in weights:
+        dtypes[str(weight.dtype).removeprefix("torch.")] += weight.numel()
+    verdict, meaning = ("random", "Every weight is random.") if random else _verdict(
+        model, config, report
+    )
+    labels: dict[int, str] = config.id2label or {}
+    info = LoadedInfo(
+        spec=spec,
+        cls=cls.__name__,
+        model_type=config.model_type,
+        parameters=sum(_count(weight) for weight in weights),
+        dtype=spec.quantization if spec.quantization != "none" else dtypes.most_common(1)[0][0],
+        footprint=model.get_memory_footprint(),
+        seconds=time.monotonic() - began,
+        verdict=verdict,
+        meaning=meaning,
+        labels=tuple(str(labels[id_]) for id_ in sorted(labels)),
+        limit=position_limit(config),
+        tokenizer=type(tokenizer).__name__ if tokenizer is not None else "",
+        source=source,
+    )
+    return OpenModel(info, model, tokenizer)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise HftermError(
+            "no-device", f"There is no device {device} here.", "Choose cpu, or look at hfterm doctor."
+        )
+
+
+def _count(weight: object) -> int:
+    """Values that a parameter stands for; a packed 4-bit weight knows its own shape."""
+    from torch import nn
+
+    parameter = cast("nn.Parameter", weight)
+    state = getattr(parameter, "quant_state", None)
+    shape = getattr(state, "shape", None)
+    return math.prod(cast("tuple[int, ...]", shape)) if shape is not None else parameter.numel()
+
+
+def _random(
+    cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec
+) -> PreTrainedModel:
+    import torch
+
+    if spec.quantization != "none":
+        raise HftermError(
+            "random-quantized",
+            "Random weights can't be quantized while loading.",
+            "Choose no quantization, or save the model first.",
+        )
+    dtype = config.dtype if spec.dtype == "auto" else cast("torch.dtype", getattr(torch, spec.dtype))
+    try:
+        model = cls._from_config(copy.deepcopy(config), dtype=dtype or torch.float32)  # pyright: ignore[reportPrivateUsage]
+    except (AttributeError, TypeError, ValueError, KeyError) as error:
+        # what a config lacks, a model's __init__ stumbles over in one of these ways
+        raise HftermError(
+            "unbuildable",
+            f"{cls.__name__} can't be built from this config: {error}",
+            "Set the field that it names.",
+        ) from error
+    return cast("PreTrainedModel", model.to(spec.device))
+
+
+def _pretrained(
+    source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec,
+    job: Job,
+) -> tuple[PreTrainedModel, LoadingReport]:  # fmt: skip
+    import torch
+
+    told = arguments(source, spec) | {"ignore_mismatched_sizes": spec.ignore_mismatched}
+    if spec.dtype != "auto":
+        told["dtype"] = getattr(torch, spec.dtype)
+    if spec.quantization != "none":
+        told |= quantized(source, cls, config, spec, job)
+    with reading(source, job):
+        try:
+            loaded = cast(
+                "tuple[PreTrainedModel, Mapping[str, object]]",
+                cls.from_pretrained(source.path, config=copy.deepcopy(config), **told),  # pyright: ignore[reportArgumentType]
+            )
+        except Exception as error:
+            # safetensors, pickle, torch and bitsandbytes each have their own families here
+            raise explain_loading(source, error) from error
+    model, report = loaded[0], report_of(loaded[1])
+    if source.base:
+        base = find(source.base, job)
+        report = with_base(model, report, dry_run(base, cls, config, spec, job)[1])
+    if spec.quantization == "none" and spec.device != "cpu":
+        model = cast("PreTrainedModel", model.to(spec.device))
+    return model, report
+
+
+def quantized(
+    source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec,
+    job: Job,
+) -> dict[str, object]:  # fmt: skip
+    """What `from_pretrained` is told to quantize.
+
+    A head that the checkpoint lacks must not be: bitsandbytes would quantize what was never
+    initialised. The output layer stays as it is, as the library has it by default.
+    """
+    import logging
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    # it warns at every layer and step of int8: 53 kB for three tokens
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    model, report = dry_run(source, cls, config, spec, job)
+    skipped = sorted({*_new_modules(report), *output_names(model)})
+    if spec.quantization == "int8":
+        how = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+    else:
+        how = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            llm_int8_skip_modules=skipped,
+        )
+    dtype = torch.bfloat16 if spec.dtype == "auto" else getattr(torch, spec.dtype)
+    return {"quantization_config": how, "device_map": {"": spec.device}, "dtype": dtype}
+
+
+def _new_modules(report: LoadingReport) -> list[str]:
+    names = (*report.missing, *(found.name for found in report.mismatched))
+    return [module.rpartition(".")[2] for module in modules_of(names)]
+
+
+def _verdict(
+    model: PreTrainedModel, config: PreTrainedConfig, report: LoadingReport
+) -> tuple[str, str]:
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    base_class = concrete_of("AutoModel", config)
+    base = {n for n, _ in on_meta(base_class, config).named_parameters(remove_duplicate=False)}
+    backbone = backbone_of(names, base, type(model).base_model_prefix)
+    verdict, meaning, _ = verdicts.judge(
+        report, len(names), len(backbone), len(backbone.intersection(report.missing))
+    )
+    return verdict, meaning
+
+
+def _tokenizer(
+    source: ModelSource, spec: ModelSpec, job: Job
+) -> PreTrainedTokenizerBase | None:
+    """The tokenizer; None when there is none, which only the tasks that need it mind."""
+    from transformers import AutoTokenizer
+
+    if spec.tokenizer:
+        other = find(spec.tokenizer, job)
+        folder, gguf = other.path, other.gguf
+    elif source.kind == "architecture":
+        return None
+    else:
+        folder, gguf = source.path, source.gguf
+        if source.kind == "config":
+            folder = str(Path(source.path).parent)
+        if source.base and not _has_tokenizer(folder):
+            folder = find(source.base, job).path
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder,
+            trust_remote_code=spec.allow_code,
+            local_files_only=True,
+            **({"gguf_file": gguf} if gguf else {}),
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        if spec.tokenizer:
+            raise HftermError(
+                "no-tokenizer",
+                f"The tokenizer of {spec.tokenizer} can't be opened: {str(error)[:200]}",
+                "Name another one, minilm say.",
+            ) from error
+        return None
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def _has_tokenizer(folder: str) -> bool:
+    return any((Path(folder) / name).exists() for name in ("tokenizer.json", "vocab.txt"))

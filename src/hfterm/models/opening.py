@@ -1,0 +1,349 @@
+"""Configs and classes, opened the one way that dry run, real loading and Show code share.
+
+Imports torch and transformers inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.hub.model_refs import resolve_model
+from hfterm.job import Job
+from hfterm.models.catalogue import concrete_name, model_types, unknown_architecture
+from hfterm.models.types import LoadingReport, Mismatch, ModelSource, ModelSpec
+from hfterm.tokenization.loading import importing
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig
+    from transformers.modeling_utils import PreTrainedModel
+
+OFFSET_POSITIONS = frozenset({
+    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet",
+    "xmod", "data2vec-text", "longformer", "esm", "ibert", "luke",
+})  # fmt: skip
+"""Architectures whose first positions belong to padding (RoBERTa's 514 are 512 tokens)."""
+
+
+def import_modelling() -> None:
+    """Import what every model class stands on, quietly; the first call takes seconds."""
+    with importing():
+        from transformers import modeling_utils
+        from transformers.models.auto import modeling_auto
+        from transformers.utils import logging
+
+        _ = modeling_utils, modeling_auto
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+
+def find(ref: str, job: Job) -> ModelSource:
+    """What `ref` names; a hub id's small files are fetched."""
+    import_modelling()
+    source = resolve_model(ref, model_types())
+    if source.kind != "hub":
+        return source
+    from hfterm.hub.model_download import download_description
+
+    folder = download_description(ref, job)
+    from hfterm.hub.model_refs import describe
+
+    return describe(ref, "hub", folder)
+
+
+def load_config(
+    source: ModelSource, num_labels: int | None = None, *, allow_code: bool = False
+) -> PreTrainedConfig:
+    """The config of a model.
+
+    Raises:
+        HftermError: it is broken, of no architecture that transformers knows, or needs code
+            that may not be run.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    try:
+        if source.kind == "architecture":
+            config = cast("PreTrainedConfig", CONFIG_MAPPING[source.path]())
+        else:
+            target = source.path
+            if source.base:
+                target = find(source.base, Job()).path
+            config = AutoConfig.from_pretrained(
+                target,
+                trust_remote_code=allow_code,
+                local_files_only=True,
+                **({"gguf_file": source.gguf} if source.gguf else {}),
+            )
+    except HftermError:
+        raise
+    except Exception as error:
+        # configs raise whatever their __init__ does: ValueError, KeyError, TypeError, ImportError,
+        # and huggingface_hub's StrictDataclass errors
+        raise _explain_config(source, error) from error
+    if num_labels is not None:
+        config.num_labels = num_labels
+    return config
+
+
+def _explain_config(source: ModelSource, error: Exception) -> HftermError:
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    if "trust_remote_code" in text:
+        return remote_code(source)
+    if "does not recognize this architecture" in text or isinstance(error, KeyError):
+        named = _model_type(source)
+        if named and named not in model_types():
+            return unknown_architecture(named)
+    if "Unrecognized model" in text or "model_type" in text:
+        return HftermError(
+            "no-model-type",
+            f"The config of {source.ref} does not say which architecture it is (model_type).",
+            "Add its model_type, or choose another config.",
+        )
+    return HftermError(
+        "bad-config",
+        f"transformers can't make a config of {source.ref}: {first[:300]}",
+        "Check the field that it names in config.json.",
+    )
+
+
+def _model_type(source: ModelSource) -> str:
+    from hfterm.hub.model_refs import CONFIG, read_object
+
+    file = Path(source.path) if source.kind == "config" else Path(source.path) / CONFIG
+    try:
+        return str(read_object(file).get("model_type") or "")
+    except HftermError:
+        return ""
+
+
+def remote_code(source: ModelSource) -> HftermError:
+    """The error for a model whose repository wants its own Python run."""
+    files = ", ".join(source.code) or "a Python file"
+    return HftermError(
+        "remote-code",
+        f"{source.ref} needs Python from its repository ({files} in {source.path}), which hfterm "
+        "does not run unless you say yes.",
+        "Read that code first; then load it with “run its code” set to yes.",
+    )
+
+
+def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
+    """The class that an Auto class chooses for a config.
+
+    Raises:
+        HftermError: it knows none.
+    """
+    import transformers
+
+    from hfterm.models.catalogue import auto_classes
+
+    if auto not in auto_classes():
+        # a concrete class, named by the user
+        cls = getattr(transformers, auto, None)
+        if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
+            return cls
+        raise HftermError(
+            "no-class", f"transformers has no class {auto!r}.", "Name an AutoModel class."
+        )
+    name = concrete_name(auto, config.model_type)
+    if not name:
+        raise HftermError(
+            "no-class",
+            f"{auto} has no class for {config.model_type}.",
+            f"hfterm classes {config.model_type} lists the classes it has.",
+        )
+    mapping = auto_classes()[auto]._model_mapping  # pyright: ignore[reportPrivateUsage]
+    found = cast("object", mapping[type(config)])
+    if isinstance(found, list | tuple):  # the config's own `architectures` chooses
+        options = cast("tuple[type[PreTrainedModel], ...]", tuple(c for c in found if c))
+        wanted = config.architectures or []
+        return next((cls for cls in options if cls.__name__ in wanted), options[0])
+    return cast("type[PreTrainedModel]", found)
+
+
+def on_meta(
+    cls: type[PreTrainedModel], config: PreTrainedConfig, dtype: torch.dtype | None = None
+) -> PreTrainedModel:
+    """A model with shapes and no weights: nothing is allocated.
+
+    Raises:
+        HftermError: the class can't be built from this config.
+    """
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return cls._from_config(copy.deepcopy(config), dtype=dtype or config.dtype)  # pyright: ignore[reportPrivateUsage]
+    except Exception as error:
+        # a model's __init__ raises whatever a field that is missing or out of range makes it
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise HftermError(
+            "unbuildable",
+            f"{cls.__name__} can't be built from this config: {first[:200]}",
+            "Set the field that it names, or name a real checkpoint's config.",
+        ) from error
+
+
+def arguments(source: ModelSource, spec: ModelSpec | None = None) -> dict[str, object]:
+    """What `from_pretrained` is told in every case: nothing runs code or asks the terminal."""
+    spec = spec or ModelSpec(ref=source.ref)
+    told: dict[str, object] = {
+        "trust_remote_code": spec.allow_code,
+        "local_files_only": True,
+        "output_loading_info": True,
+        "dtype": "auto",
+    }
+    if source.gguf:
+        told["gguf_file"] = source.gguf
+    else:
+        told["use_safetensors"] = None if spec.allow_pickle else True
+    return told
+
+
+def dry_run(
+    source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig,
+    spec: ModelSpec | None = None, job: Job | None = None,
+) -> tuple[PreTrainedModel, LoadingReport]:  # fmt: skip
+    """Load a checkpoint into a class without reading its weights.
+
+    The library's own loading, onto the meta device (transformers, `modeling_utils`), so the
+    report is that of the real thing. For an adapter the library reports only the adapter; here
+    what its base leaves is added.
+
+    Raises:
+        HftermError: the weights can't be opened.
+    """
+    told = arguments(source, spec) | {"device_map": "meta", "ignore_mismatched_sizes": True}
+    model, report = _load(source, cls, config, told, job)
+    if source.base:
+        base = find(source.base, job or Job())
+        report = with_base(model, report, _load(base, cls, config, told, job)[1])
+    return model, report
+
+
+def _load(
+    source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig,
+    told: Mapping[str, object], job: Job | None,
+) -> tuple[PreTrainedModel, LoadingReport]:  # fmt: skip
+    with reading(source, job or Job()):
+        try:
+            loaded = cast(
+                "tuple[PreTrainedModel, Mapping[str, object]]",
+                cls.from_pretrained(source.path, config=copy.deepcopy(config), **told),  # pyright: ignore[reportArgumentType]
+            )
+        except Exception as error:
+            # safetensors, pickle, torch and transformers each have their own families here
+            raise explain_loading(source, error) from error
+    return loaded[0], report_of(loaded[1])
+
+
+def with_base(model: PreTrainedModel, adapter: LoadingReport, base: LoadingReport) -> LoadingReport:
+    """An adapter's report and its base's as one: what the adapter brings is not missing.
+
+    Args:
+        model: with the adapter on it.
+        adapter: the report of loading the adapter.
+        base: the report of loading its base model.
+    """
+    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+
+    def brought(name: str) -> bool:
+        module, _, leaf = name.rpartition(".")
+        return f"{module}.modules_to_save.default.{leaf}" in names
+
+    return LoadingReport(
+        missing=tuple(sorted({*adapter.missing, *(n for n in base.missing if not brought(n))})),
+        unexpected=tuple(sorted({*adapter.unexpected, *base.unexpected})),
+        mismatched=tuple({m.name: m for m in (*base.mismatched, *adapter.mismatched)}.values()),
+    )
+
+
+def report_of(info: Mapping[str, object]) -> LoadingReport:
+    """The library's report as plain data, sorted."""
+    mismatched = cast(
+        "set[tuple[str, tuple[int, ...], tuple[int, ...]]]", info["mismatched_keys"]
+    )
+    return LoadingReport(
+        missing=tuple(sorted(cast("set[str]", info["missing_keys"]))),
+        unexpected=tuple(sorted(cast("set[str]", info["unexpected_keys"]))),
+        mismatched=tuple(
+            Mismatch(name, tuple(old), tuple(new)) for name, old, new in sorted(mismatched)
+        ),
+    )
+
+
+@contextmanager
+def reading(source: ModelSource, job: Job) -> Generator[None]:
+    """What reading a GGUF file needs around it; nothing for other files."""
+    if not source.gguf:
+        yield
+        return
+    from hfterm.hub.gguf_convert import quiet, reading_once
+
+    with quiet(job), reading_once():
+        yield
+
+
+def explain_loading(source: ModelSource, error: Exception) -> HftermError:
+    """Why a checkpoint can't be loaded, and what to do."""
+    text = str(error).strip()
+    first = text.splitlines()[0] if text else type(error).__name__
+    if isinstance(error, HftermError):
+        return error
+    if "trust_remote_code" in text:
+        return remote_code(source)
+    if source.weights == "pickle" and isinstance(error, OSError):
+        return HftermError(
+            "pickle",
+            f"{source.ref} has its weights only as pickle (.bin), which can run code when opened.",
+            "Convert it to safetensors, or load it with “.bin files” set to yes.",
+        )
+    if source.weights == "none":
+        return HftermError(
+            "no-weights",
+            f"{source.ref} has no weights here.",
+            "Initialise it at random, or fetch the whole checkpoint.",
+        )
+    if "can't allocate memory" in text or "out of memory" in text.lower():
+        return out_of_memory(source.ref)
+    if "ignore_mismatched_sizes" in text or "size mismatch" in text.lower():
+        return HftermError(
+            "mismatched",
+            f"Weights of {source.ref} have another shape than the class expects.",
+            "Set “labels” to the checkpoint's number, or “other shapes” to start at random.",
+        )
+    return HftermError(
+        "bad-weights",
+        f"The weights of {source.ref} can't be opened: {first[:300]}",
+        "The files may be cut or damaged; fetch them again.",
+    )
+
+
+def out_of_memory(what: str) -> HftermError:
+    """The error for memory that ran out."""
+    return HftermError(
+        "memory",
+        f"Memory ran out with {what}.",
+        "Try a smaller batch or shorter text, bfloat16 or nf4, or free memory; nothing else is lost.",
+    )
+
+
+def position_limit(config: PreTrainedConfig) -> int | None:
+    """Tokens that a model has positions for; None when its positions are relative."""
+    values = config.to_dict()
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"):
+        value = values.get(name)
+        if isinstance(value, int) and value > 0:
+            if config.model_type in OFFSET_POSITIONS:
+                pad = values.get("pad_token_id")
+                return value - (pad if isinstance(pad, int) else 1) - 1
+            return value
+    return None

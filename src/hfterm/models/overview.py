@@ -1,0 +1,175 @@
+"""What a model is, and what each class would make of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from hfterm.errors import HftermError
+from hfterm.job import Job
+from hfterm.models import verdicts
+from hfterm.models.catalogue import classes_of, concrete_class, family_of, task_of
+from hfterm.models.opening import (
+    concrete_of,
+    dry_run,
+    find,
+    load_config,
+    on_meta,
+    position_limit,
+)
+from hfterm.models.types import FIRST, ClassReport, ModelOverview, ModelSource, ModelSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+    from transformers.modeling_utils import PreTrainedModel
+
+def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) -> ModelOverview:
+    """Describe a model: every class that knows it, with what loading it would leave.
+
+    No weights are read and none are allocated. `spec` says the number of labels, and what the
+    user allowed; the rest of it is of no matter.
+
+    Raises:
+        HftermError: there is no such model, or its config can't be read.
+    """
+    job = job or Job()
+    spec = spec or ModelSpec(ref=ref)
+    job.progress(f"looking at {ref}")
+    source = find(ref, job)
+    config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
+    known = classes_of(config.model_type)
+    if not known:
+        raise HftermError(
+            "no-class",
+            f"No Auto class knows {config.model_type}: it is a part of other models.",
+            "Name the model it is a part of.",
+        )
+    main = _main_class(config, known)
+    notes = _notes(source, config)
+    reports: dict[str, ClassReport] = {}
+    counted: PreTrainedModel | None = None
+    base_names: set[str] = set()
+    try:
+        counted = on_meta(concrete_class(main), config)
+        if source.weights != "none":
+            base_names = _names(on_meta(concrete_of(next(iter(known)), config), config))
+    except HftermError as error:
+        notes.append(str(error))
+    classes: list[ClassReport] = []
+    for number, (auto, name) in enumerate(known.items()):
+        job.progress(f"trying {name}", number, len(known), "classes")
+        if name not in reports:
+            report, model = _try(source, auto, name, config, spec, base_names, job)
+            reports[name] = report
+            if name == main:
+                counted = model
+        classes.append(_renamed(reports[name], auto))
+    weights = list(counted.parameters()) if counted is not None else []
+    dtypes = Counter(str(p.dtype).removeprefix("torch.") for p in weights)
+    return ModelOverview(
+        source=source,
+        model_type=config.model_type,
+        family=_family(config),
+        parameters=sum(p.numel() for p in weights) if counted is not None else None,
+        main=main,
+        dtype=dtypes.most_common(1)[0][0] if dtypes else "",
+        classes=tuple(classes),
+        absent=tuple(auto for auto in FIRST if auto not in known),
+        labels=_labels(config),
+        limit=position_limit(config),
+        notes=tuple(notes),
+    )
+
+
+def _main_class(config: PreTrainedConfig, known: dict[str, str]) -> str:
+    import transformers
+
+    for name in config.architectures or ():
+        if name in known.values() and hasattr(transformers, name):
+            return name
+    return next(iter(known.values()))
+
+
+def _labels(config: PreTrainedConfig) -> tuple[str, ...]:
+    labels: dict[int, str] = config.id2label or {}
+    return tuple(str(labels[id_]) for id_ in sorted(labels))
+
+
+def _family(config: PreTrainedConfig) -> str:
+    family = family_of(config.model_type)
+    if family == "encoder" and getattr(config, "is_decoder", False):
+        return "decoder"
+    return family
+
+
+def _notes(source: ModelSource, config: PreTrainedConfig) -> list[str]:
+    notes: list[str] = []
+    if source.kind == "architecture":
+        notes.append(
+            f"The {config.model_type} architecture with the sizes of its default config; it has "
+            "no weights."
+        )
+    if source.base:
+        notes.append(f"An adapter on {source.base}: the base's weights, with the adapter on top.")
+    if source.weights == "pickle":
+        notes.append("Its weights are pickle files (.bin), which can run code when opened.")
+    if source.code:
+        notes.append(
+            f"Its repository brings Python ({', '.join(source.code)}), which is not run without "
+            "your yes."
+        )
+    return notes
+
+
+def _names(model: PreTrainedModel) -> set[str]:
+    return {name for name, _ in model.named_parameters(remove_duplicate=False)}
+
+
+def backbone_of(names: set[str], base: set[str], prefix: str) -> set[str]:
+    """Which of a class's parameters belong to the base model; its pooler is a head as well."""
+    return {
+        name
+        for name in names
+        if (name in base or name.removeprefix(f"{prefix}.") in base)
+        and "pooler" not in name.split(".")
+    }
+
+
+def _try(
+    source: ModelSource, auto: str, name: str, config: PreTrainedConfig, spec: ModelSpec,
+    base: set[str], job: Job,
+) -> tuple[ClassReport, PreTrainedModel | None]:  # fmt: skip
+    report = ClassReport(task_of(auto), auto, name)
+    if source.weights == "none":
+        return (
+            _changed(report, meaning="No weights: it would start at random from the config."),
+            None,
+        )
+    try:
+        cls = concrete_of(auto, config)
+        model, found = dry_run(source, cls, config, spec, job)
+    except HftermError as error:
+        return _changed(report, "refused", error.message, error.remedy), None
+    names = _names(model)
+    backbone = backbone_of(names, base, cls.base_model_prefix)
+    verdict, meaning, remedy = verdicts.judge(
+        found, len(names), len(backbone), len(backbone.intersection(found.missing))
+    )
+    return ClassReport(
+        report.task, auto, name, found.missing, found.unexpected, found.mismatched,
+        verdict, meaning, remedy,
+    ), model  # fmt: skip
+
+
+def _changed(
+    report: ClassReport, verdict: str = "untrained", meaning: str = "", remedy: str = ""
+) -> ClassReport:
+    import msgspec
+
+    return msgspec.structs.replace(report, verdict=verdict, meaning=meaning, remedy=remedy)
+
+
+def _renamed(report: ClassReport, auto: str) -> ClassReport:
+    import msgspec
+
+    return msgspec.structs.replace(report, auto=auto, task=task_of(auto))
