@@ -5,21 +5,17 @@ Exit codes: 0 done, 1 it failed (stderr says why), 2 bad usage.
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import typer
 
-from hfterm import __version__
-from hfterm.errors import HftermError
-
-R = TypeVar("R")
+from hfterm import __version__, cli_models
+from hfterm.cli_work import ask, print_json, print_rows
 
 app = typer.Typer(
     help="The Hugging Face workbench that lives in a terminal.",
@@ -34,6 +30,8 @@ class ScreenName(StrEnum):
     """The screens that ``--screen`` opens."""
 
     TOKENIZE = "tokenize"
+    MODELS = "models"
+    PREDICT = "predict"
 
 
 class ColorName(StrEnum):
@@ -102,33 +100,6 @@ def _standard_input() -> str:
     return sys.stdin.buffer.read().decode("utf-8", "replace")
 
 
-def _run(work: Callable[[], Coroutine[None, None, R]]) -> R:
-    """Run engine work; an error becomes two lines on stderr and exit code 1."""
-    try:
-        return asyncio.run(work())
-    except HftermError as error:
-        raise _failed(error) from None
-    except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
-        raise typer.Exit(130) from None
-
-
-def _failed(error: HftermError) -> typer.Exit:
-    """Say what happened and what to do, and give the exit code for it."""
-    from hfterm.text import displayable
-
-    typer.echo(f"hfterm: {displayable(error.message)}", err=True)
-    # there is no F5 here
-    remedy = "Run the command again." if error.kind == "engine-died" else error.remedy
-    if remedy:
-        typer.echo(f"  {displayable(remedy)}", err=True)
-    return typer.Exit(1)
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
-
-
 @app.command()
 def tokenize(
     model: Annotated[str, typer.Argument(help="Starter name, path or hub id.")],
@@ -141,44 +112,27 @@ def tokenize(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, for spreadsheets.")] = False,
 ) -> None:
     """Print the tokens of a text, as AutoTokenizer makes them: nothing is cut or padded."""
-    from hfterm.engine.client import EngineClient
     from hfterm.engine.requests import EncodeText
-    from hfterm.tokenization.types import Encoding, Token
+    from hfterm.tokenization.types import Token
+    from hfterm.widgets.token_source import TokenSource
 
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv can't both be.")
     if text == "-":
         text = _standard_input()
 
-    async def work() -> Encoding:
-        engine = EngineClient("cli", warm=False)
-        try:
-            return await engine.call(
-                EncodeText(ref=model, text=text, pair=pair, add_special_tokens=not no_special)
-            )
-        finally:
-            await engine.close()
-
-    encoding = _run(work)
+    encoding = ask(
+        EncodeText(ref=model, text=text, pair=pair, add_special_tokens=not no_special)
+    )
     if as_json:
         tokens = list(encoding.tokens())
-        _print_json({"model": model, "backend": encoding.backend, "tokens": tokens})
+        print_json({"model": model, "backend": encoding.backend, "tokens": tokens})
     elif as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(Token.__struct_fields__)
         writer.writerows(msgspec.structs.astuple(token) for token in encoding.tokens())
     else:
-        _print_table(encoding, (text, pair or ""))
-
-
-def _print_table(encoding: object, texts: tuple[str, str]) -> None:
-    from hfterm.tokenization.types import Encoding
-    from hfterm.widgets.plain_table import plain_table
-    from hfterm.widgets.token_source import TokenSource
-
-    assert isinstance(encoding, Encoding)
-    for line in plain_table(TokenSource(encoding, texts)):
-        typer.echo(line)
+        print_rows(TokenSource(encoding, (text, pair or "")))
 
 
 @app.command()
@@ -203,7 +157,7 @@ def starter(
             _install(missing)
     status = starter_status()
     if as_json:
-        _print_json(status)
+        print_json(status)
         return
     for item in status:
         mark = "✓" if item.installed else "–"
@@ -212,27 +166,9 @@ def starter(
 
 
 def _install(names: list[str]) -> None:
-    from hfterm.engine.client import EngineClient
     from hfterm.engine.requests import InstallStarter
-    from hfterm.job import Progress
-    from hfterm.progress_text import ProgressPrinter
 
-    printer = ProgressPrinter(sys.stderr)
-
-    async def work() -> None:
-        engine = EngineClient("starter", warm=False)
-        try:
-            await engine.call(InstallStarter(names=names), show)
-        finally:
-            await engine.close()
-
-    def show(progress: Progress) -> None:
-        printer.show(progress)
-
-    try:
-        _run(work)
-    finally:
-        printer.close()
+    ask(InstallStarter(names=names), progress=True)
 
 
 @app.command()
@@ -248,7 +184,7 @@ def doctor(
     wanted, _ = settings.load(paths.settings_file())
     report = examine(Job(), decide_color(os.environ, wanted.color))
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     marks = {"ok": "✓", "note": "i", "warning": "!", "error": "✗"}
     from hfterm.text import displayable
@@ -285,7 +221,10 @@ def keys(
         for b in HftermApp.every_binding()
     ]
     if as_json:
-        _print_json(bindings)
+        print_json(bindings)
         return
     for binding in bindings:
         typer.echo(f"{binding['id']:<24} {binding['keys']:<28} {binding['what']}")
+
+
+cli_models.register(app)

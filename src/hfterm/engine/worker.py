@@ -146,6 +146,9 @@ class Worker:
         from hfterm.tokenization.loading import import_transformers
 
         import_transformers()
+        from hfterm.models.opening import import_modelling
+
+        import_modelling()
         self._send(protocol.EngineState("warm"))
 
 

@@ -40,8 +40,10 @@ def kv_cache_size(config: PreTrainedConfig, context: int, batch: int, bytes_per_
         filled = model(input_ids=torch.zeros(1, PROBE, dtype=torch.long)).get("past_key_values")
     if filled is None:
         return 0
-    per_token = {kinds[index]: sum(tensor.numel() for tensor in layer_tensors(filled, index)) / PROBE
-                 for index in range(seen, -1, -1)}  # fmt: skip
+    per_token = {
+        kinds[index]: sum(tensor.numel() for tensor in layer_tensors(filled, index)) / PROBE
+        for index in reversed(range(seen + 1))
+    }
     total = 0.0
     for kind, layer in zip(kinds, DynamicCache(config=text).layers, strict=True):
         longest = layer.get_max_length()  # of a sliding layer, one more than it keeps
@@ -90,7 +92,9 @@ def cache_tensors(filled: object) -> list[Tensor]:
         ]
     if not isinstance(filled, Cache):
         return []
-    return [tensor for index in range(len(filled.layers)) for tensor in layer_tensors(filled, index)]
+    return [
+        tensor for index in range(len(filled.layers)) for tensor in layer_tensors(filled, index)
+    ]
 
 
 def _cross_cache_size(config: PreTrainedConfig, context: int, batch: int, size: int) -> int:

@@ -70,7 +70,7 @@ def quantizable(model: PreTrainedModel, new_modules: Sequence[str] = ()) -> dict
 
 
 def targeted(
-    model: PreTrainedModel, targets: Sequence[str] | None, trained: Sequence[str]
+    model: PreTrainedModel, targets: Sequence[str], trained: Sequence[str]
 ) -> dict[str, nn.Module]:
     """The layers that get an adapter: those with a target's name, or every linear one but heads."""
     import torch
@@ -82,9 +82,9 @@ def targeted(
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear | Conv1D)
         and (
-            (module is not output and not belongs(name, trained))
-            if targets is None
-            else belongs(name, targets)
+            belongs(name, targets)
+            if targets
+            else (module is not output and not belongs(name, trained))
         )
     }
 

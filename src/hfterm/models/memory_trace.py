@@ -45,17 +45,19 @@ class Trace(msgspec.Struct, frozen=True):
             moment in another run.
         live: what is alive when it has run, its arguments included; weights are not counted.
         turn: index of the first moment of the backward pass; the length of `names` without one.
+        alike: index of the first moment from which on each layer costs what the next one does.
     """
 
     names: list[tuple[str, int]]
     live: list[Bytes]
     turn: int
+    alike: int
 
     def parts(self) -> tuple[Trace, Trace]:
         """The forward and the backward pass by themselves."""
         return (
-            Trace(self.names[: self.turn], self.live[: self.turn], self.turn),
-            Trace(self.names[self.turn :], self.live[self.turn :], 0),
+            Trace(self.names[: self.turn], self.live[: self.turn], self.turn, self.alike),
+            Trace(self.names[self.turn :], self.live[self.turn :], 0, 0),
         )
 
 
@@ -79,6 +81,10 @@ class Recorder(Protocol):
         """Say what a tensor's storage is, from its birth on."""
         ...
 
+    def alike(self) -> None:
+        """Say that the layers from here on are alike."""
+        ...
+
     def turn(self) -> None:
         """Say that the backward pass begins."""
         ...
@@ -99,6 +105,12 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
     attention = torch.nn.functional.scaled_dot_product_attention
     aten = torch.ops.aten
     pairwise = {aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor}
+    single = {
+        aten.neg.default, aten.rsqrt.default, aten.cos.default, aten.sin.default,
+        aten.silu.default, aten.gelu.default, aten.tanh.default, aten.sigmoid.default,
+        aten.pow.Tensor_Scalar, aten.mul.Scalar, aten.div.Scalar, aten.add.Scalar,
+    }  # fmt: skip
+    empty_like = aten.empty_like.default
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
     class Record(TorchDispatchMode):
@@ -112,15 +124,19 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
             self._names: list[tuple[str, int]] = []
             self._casts: dict[int, int] = {}
             self._turn: int | None = None
+            self._alike = 0
 
         def ignore(self, tensors: Iterable[Tensor]) -> None:
             for tensor in tensors:
                 self._add(tensor, 0, Kind.ACTIVATION)
 
         def classify(self, tensor: Tensor, kind: Kind) -> None:
-            known = self._known.get(tensor.untyped_storage()._cdata)
+            known = self._known.get(_address(tensor))
             if known is not None:
                 known.kind = kind
+
+        def alike(self) -> None:
+            self._alike = self._alike or len(self._names)
 
         def turn(self) -> None:
             self._turn = len(self._names)
@@ -138,7 +154,8 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
             for index, size in self._casts.items():
                 changes[Kind.ACTIVATION][index] += size
             live: list[Bytes] = list(zip(*(change[:count] for change in changes), strict=True))
-            return Trace(self._names, live, count if self._turn is None else self._turn)
+            turn = count if self._turn is None else self._turn
+            return Trace(self._names, live, turn, self._alike)
 
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -146,14 +163,17 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
             if func is item:
                 # Data that is not there: a mask is taken to hide something, a count to be 0.
                 return {torch.bool: False, torch.long: 0}.get(args[0].dtype, 0.0)
-            made = func(*args, **(kwargs or {}))
+            if (func in pairwise and _alike(args)) or (func in single and _alike(args[:1])):
+                made = empty_like(args[0])  # the same, in a tenth of the time
+            else:
+                made = func(*args, **(kwargs or {}))
             if func in pairwise and (size := _cast_bytes(args, made)):
                 self._casts[len(self._names)] = size
             values = 0
             for tensor in made if isinstance(made, list | tuple) else (made,):
                 if isinstance(tensor, torch.Tensor):
                     values += tensor.numel()
-                    key = tensor.untyped_storage()._cdata
+                    key = _address(tensor)
                     if key not in self._known:
                         kind = Kind.LOGITS if self._is_logits(tensor) else Kind.ACTIVATION
                         self._add(tensor, tensor.untyped_storage().nbytes(), kind)
@@ -161,12 +181,11 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
             return made
 
         def _add(self, tensor: Tensor, size: int, kind: Kind) -> None:
-            storage = tensor.untyped_storage()
-            key = storage._cdata
+            key = _address(tensor)
             if key in self._known:
                 return
             one = self._known[key] = _Allocation(size, len(self._names), kind)
-            one.reference = weakref.ref(storage, partial(self._free, key))
+            one.reference = weakref.ref(tensor.untyped_storage(), partial(self._free, key))
             self._all.append(one)
 
         def _free(self, key: int, _: object) -> None:
@@ -207,6 +226,44 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
             return flash(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
 
     return Record, Attention
+
+
+def _address(tensor: Tensor) -> int:
+    """The storage, as a number: on the meta device there is no data whose address would tell."""
+    return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]
+
+
+def _alike(args: Sequence[Any]) -> bool:
+    """Whether what an operation makes of these has the shape and type of the first."""
+    import torch
+
+    first = args[0]
+    if not (isinstance(first, torch.Tensor) and first.is_floating_point()):
+        return False
+    if len(args) == 1:
+        return True
+    other = args[1]
+    return (
+        not isinstance(other, torch.Tensor)
+        or (other.ndim == 0 and first.ndim > 0)
+        or (other.shape == first.shape and other.dtype == first.dtype)
+    )
+
+
+def checkpointed(run: Callable[..., Any], *args: Any) -> Any:
+    """A layer under activation checkpointing, as peft enables it: run again in the backward pass.
+
+    That pass does not know the modes it was started under, so attention is told of its own again.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    return checkpoint(partial(_attended, run), *args, use_reentrant=True, preserve_rng_state=False)
+
+
+def _attended(run: Callable[..., Any], *args: Any) -> Any:
+    _, attention = _modes()
+    with attention():
+        return run(*args)
 
 
 @contextmanager
@@ -255,7 +312,8 @@ def _added(few: Trace, more: Trace, steps: float) -> Generator[Bytes, None, None
             count,
         )
         for index in places[: max(0, shared - CHANCE)]:
-            yield _line(few.live[index], more.live[index], steps)
+            if sign > 0 or len(few.names) + index >= few.alike:
+                yield _line(few.live[index], more.live[index], steps)
 
 
 def _line(few: Bytes, more: Bytes, steps: float) -> Bytes:

@@ -138,13 +138,20 @@ def remote_code(source: ModelSource) -> HftermError:
 def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
     """The class that an Auto class chooses for a config.
 
+    A concrete class may be named as well; no name stands for the class the checkpoint was saved
+    from, else the plain model.
+
     Raises:
         HftermError: it knows none.
     """
     import transformers
 
-    from hfterm.models.catalogue import auto_classes
+    from hfterm.models.catalogue import auto_classes, classes_of
 
+    if not auto:
+        known = classes_of(config.model_type)
+        named = (name for name in config.architectures or () if name in known.values())
+        auto = next(named, "AutoModel")
     if auto not in auto_classes():
         # a concrete class, named by the user
         cls = getattr(transformers, auto, None)
@@ -268,9 +275,7 @@ def with_base(model: PreTrainedModel, adapter: LoadingReport, base: LoadingRepor
 
 def report_of(info: Mapping[str, object]) -> LoadingReport:
     """The library's report as plain data, sorted."""
-    mismatched = cast(
-        "set[tuple[str, tuple[int, ...], tuple[int, ...]]]", info["mismatched_keys"]
-    )
+    mismatched = cast("set[tuple[str, tuple[int, ...], tuple[int, ...]]]", info["mismatched_keys"])
     return LoadingReport(
         missing=tuple(sorted(cast("set[str]", info["missing_keys"]))),
         unexpected=tuple(sorted(cast("set[str]", info["unexpected_keys"]))),

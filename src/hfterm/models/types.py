@@ -265,7 +265,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ref: a model reference.
-        auto: the Auto class.
+        auto: an Auto class, or a concrete one; empty for the class the checkpoint was saved from.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
         quantization: by bitsandbytes, while loading.
         device: ``cpu``, ``cuda:0`` …

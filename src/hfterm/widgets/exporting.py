@@ -1,4 +1,4 @@
-"""Write a table to a file: CSV, JSON or JSONL by its name."""
+"""Write a table to a file: CSV, JSON, JSONL or Parquet by its name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.modals import Modal
 from hfterm.widgets.notice import Notice
 
-FORMATS = (".csv", ".json", ".jsonl")
+FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 
 
 def write_table(source: GridSource, path: Path, job: Job) -> None:
@@ -32,15 +32,15 @@ def write_table(source: GridSource, path: Path, job: Job) -> None:
     Raises:
         HftermError: the name's ending is none of `FORMATS`, the file exists, or can't be written.
     """
-    if path.suffix not in FORMATS:
-        raise HftermError(
-            "format", f"{path.name} ends in none of {', '.join(FORMATS)}.", "Choose one of them."
-        )
-    if path.exists():
-        raise HftermError("exists", f"{path} exists already.", "Choose another name.")
+    check_target(path)
     handle, temporary = -1, ""
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.suffix == ".parquet":
+            os.close(handle)
+            _write_parquet(source, Path(temporary), job)
+            Path(temporary).replace(path)
+            return
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
             names = [column.label for column in source.columns]
             rows = _rows(source, job)
@@ -71,6 +71,36 @@ def write_table(source: GridSource, path: Path, job: Job) -> None:
         raise
 
 
+def check_target(path: Path) -> None:
+    """Refuse a name that nothing could be written to, before the work is done.
+
+    Raises:
+        HftermError: the name's ending is none of `FORMATS`, or the file exists.
+    """
+    if path.suffix not in FORMATS:
+        raise HftermError(
+            "format", f"{path.name} ends in none of {', '.join(FORMATS)}.", "Choose one of them."
+        )
+    if path.exists():
+        raise HftermError("exists", f"{path} exists already.", "Choose another name.")
+
+
+def _write_parquet(source: GridSource, path: Path, job: Job) -> None:
+    """All rows as one table; a column is text unless its values are all of one other type."""
+    import pyarrow as arrow
+    import pyarrow.parquet as parquet
+
+    rows = list(_rows(source, job))
+    columns: dict[str, object] = {}
+    for index, name in enumerate(column.label for column in source.columns):
+        values = [row[index] for row in rows]
+        kinds = {type(value) for value in values if value is not None}
+        if len(kinds) > 1 and kinds != {int, float}:
+            values = [None if value is None else str(value) for value in values]
+        columns[name or f"column {index + 1}"] = values
+    parquet.write_table(arrow.table(columns), path)
+
+
 def _rows(source: GridSource, job: Job) -> Iterator[list[str | int | float | bool | None]]:
     count = len(source)
     for index in range(count):
@@ -87,7 +117,7 @@ def _discard(temporary: str) -> None:
 class ExportModal(Modal[None]):
     """Asks where to, and writes in the background."""
 
-    HELP = "## Export\nThe ending of the name chooses the format: `.csv`, `.json`, `.jsonl`."
+    HELP = "## Export\nThe ending of the name chooses the format: `.csv`, `.json`, `.jsonl`, `.parquet`."
 
     def __init__(self, name: str, source: GridSource) -> None:
         super().__init__()
@@ -100,7 +130,7 @@ class ExportModal(Modal[None]):
             box.border_title = "Export"
             box.border_subtitle = f"{len(self._source):,} rows"
             yield Input(f"{self._name}.csv", compact=True)
-            yield Label(".csv, .json or .jsonl · Enter writes · Esc closes", classes="hint")
+            yield Label(".csv, .json, .jsonl or .parquet · Enter writes · Esc closes", classes="hint")
             yield JobLine()
             yield Notice()
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from hfterm.engine.handlers import starter, tokenization
+from hfterm.engine.handlers import models, predict, starter, tokenization
 from hfterm.engine.handlers.registry import Handler
 
-HANDLERS: dict[str, Handler] = {**tokenization.HANDLERS, **starter.HANDLERS}
+HANDLERS: dict[str, Handler] = {
+    **tokenization.HANDLERS,
+    **models.HANDLERS,
+    **predict.HANDLERS,
+    **starter.HANDLERS,
+}

@@ -1,0 +1,75 @@
+"""What every command stands on: engine work, errors in two lines, JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import typer
+
+from hfterm.errors import HftermError
+
+if TYPE_CHECKING:
+    from hfterm.engine.protocol import Request
+    from hfterm.widgets.data_grid import GridSource
+
+R = TypeVar("R")
+
+
+def run_work(work: Callable[[], Coroutine[None, None, R]]) -> R:
+    """Run engine work; an error becomes two lines on stderr and exit code 1."""
+    try:
+        return asyncio.run(work())
+    except HftermError as error:
+        raise failed(error) from None
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(130) from None
+
+
+def ask(request: Request[R], *, progress: bool = False) -> R:
+    """Ask an engine of the command's own; with `progress`, show it on stderr."""
+    from hfterm.engine.client import EngineClient
+    from hfterm.progress_text import ProgressPrinter
+
+    printer = ProgressPrinter(sys.stderr)
+
+    async def work() -> R:
+        engine = EngineClient("cli", warm=False)
+        try:
+            return await engine.call(request, printer.show if progress else None)
+        finally:
+            await engine.close()
+
+    try:
+        return run_work(work)
+    finally:
+        printer.close()
+
+
+def failed(error: HftermError) -> typer.Exit:
+    """Say what happened and what to do, and give the exit code for it."""
+    from hfterm.text import displayable
+
+    typer.echo(f"hfterm: {displayable(error.message)}", err=True)
+    # there is no F5 here
+    remedy = "Run the command again." if error.kind == "engine-died" else error.remedy
+    if remedy:
+        typer.echo(f"  {displayable(remedy)}", err=True)
+    return typer.Exit(1)
+
+
+def print_json(value: object) -> None:
+    """JSON on standard output, indented."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_rows(source: GridSource) -> None:
+    """A table on standard output."""
+    from hfterm.widgets.plain_table import plain_table
+
+    for line in plain_table(source):
+        typer.echo(line)
