@@ -23,9 +23,10 @@ from hfterm import paths
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.screens.engines import Engines
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.screens.workbench import ModelLoaded, WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
 from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
@@ -35,6 +36,7 @@ from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
 
 if TYPE_CHECKING:
+    from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import Sampler, SystemSample
 
 CURSOR_KEYS = {"grid", "strip", "choice", "text", "palette", "leave", "mode"}
@@ -113,6 +115,8 @@ class HftermApp(KeysInOrder):
         self._sampler: Sampler | None = None
         self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
+        self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
+        self.loaded: LoadedInfo | None = None
         words = [(entry.mode, entry.title) for entry in SCREENS]
         for entry in SCREENS:
             self.add_mode(entry.mode, partial(self._make_screen, entry, words))
@@ -120,7 +124,7 @@ class HftermApp(KeysInOrder):
         self._set_keys()
 
     def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
-        return entry.make(self.engine, words, self._start)
+        return entry.make(Engines(self.engine, self.model_engine), words, self._start)
 
     def get_key_display(self, binding: Binding) -> str:
         """A key as the screen names it: function keys in capitals, as on the keyboard."""
@@ -139,7 +143,7 @@ class HftermApp(KeysInOrder):
         self._start_engine()
         try:
             for screen in self._workbench_screens():
-                await screen.fill()
+                await screen.fill_once()
         finally:
             self._filled.set()
         for problem in self._problems:
@@ -217,6 +221,21 @@ class HftermApp(KeysInOrder):
         for screen in self._workbench_screens():
             screen.engine_changed(status)
 
+    def _model_engine_status(self, status: EngineStatus) -> None:
+        if status.phase == "dead":
+            self._show_loaded(None)
+        for screen in self._workbench_screens():
+            screen.model_engine_changed(status)
+
+    def on_model_loaded(self, event: ModelLoaded) -> None:
+        """A screen loaded a model, or let it go: every screen says so."""
+        self._show_loaded(event.info)
+
+    def _show_loaded(self, info: LoadedInfo | None) -> None:
+        self.loaded = info
+        for screen in self._workbench_screens():
+            screen.loaded_changed(info)
+
     @work(thread=True, group="sample", exclusive=True, exit_on_error=False)
     def _sample(self) -> None:
         if self._sampler is None:
@@ -234,12 +253,16 @@ class HftermApp(KeysInOrder):
         with suppress(TimeoutError):
             # a screen that closes while it is being filled looks for what is gone already
             await asyncio.wait_for(self._filled.wait(), FILLED_WITHIN)
-        await self.engine.close()
+        await self._close_engines()
         self.exit()
 
     async def on_unmount(self) -> None:
         """However the application ends, no process stays behind."""
+        await self._close_engines()
+
+    async def _close_engines(self) -> None:
         await self.engine.close()
+        await self.model_engine.close()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """A cursor that blinks writes for ever: over a slow line an idle screen is silent."""
@@ -267,14 +290,20 @@ class HftermApp(KeysInOrder):
             return False
         return super().check_action(action, parameters)
 
-    def action_mode(self, mode: str) -> None:
-        """Switch to a screen."""
-        if self.current_mode != mode:
-            self.switch_mode(mode)
+    async def action_mode(self, mode: str) -> None:
+        """Switch to a screen; one that is new is filled once it is painted."""
+        if self.current_mode == mode:
+            return
+        await self.switch_mode(mode)
+        bench = self.workbench
+        if bench is not None:
+            bench.engine_changed(self.engine.status)
+            bench.loaded_changed(self.loaded)
+            bench.call_after_refresh(bench.fill_once)
 
-    def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
+    async def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
         """A screen's name was clicked."""
-        self.action_mode(event.mode)
+        await self.action_mode(event.mode)
 
     def action_help(self) -> None:
         """Help for what is in sight."""
@@ -343,8 +372,9 @@ class HftermApp(KeysInOrder):
         from hfterm.system.log_tail import last_lines
         from hfterm.widgets.modals import LogsModal
 
-        lines = last_lines(self.engine.log_file, self.settings.logs_lines)
-        self.call_from_thread(self.push_screen, LogsModal(self.engine.log_file, lines))
+        file = self.workbench.log_file if self.workbench else self.engine.log_file
+        lines = last_lines(file, self.settings.logs_lines)
+        self.call_from_thread(self.push_screen, LogsModal(file, lines))
 
     def action_leave(self) -> None:
         """Stop long work; else go from a text field to what it fills."""

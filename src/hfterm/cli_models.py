@@ -94,7 +94,7 @@ def classes(
                 "classes": [
                     {name: getattr(report, name) for name in names} for report in found.classes
                 ],
-                "absent": found.absent,
+                "absent": [auto for auto, _ in found.absent],
                 "notes": found.notes,
             }
         )

@@ -212,6 +212,13 @@ class EngineClient:
             await self._reader_task
         await self.start()
 
+    async def unload(self) -> None:
+        """End the process, and all that it holds; the next request starts another."""
+        self.kill()
+        if self._reader_task is not None:
+            await self._reader_task
+        self._set(EngineStatus("off"))
+
     def kill(self) -> None:
         """End the process at once. It holds nothing that needs saving."""
         if self._process is not None and self._process.poll() is None:

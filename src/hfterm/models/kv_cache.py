@@ -29,6 +29,8 @@ def kv_cache_size(config: PreTrainedConfig, context: int, batch: int, bytes_per_
     import torch
     from transformers import AutoModel, DynamicCache
 
+    from hfterm.models.memory_trace import recording
+
     text = config.get_text_config(decoder=True)
     if config.is_encoder_decoder:
         return _cross_cache_size(config, context, batch, bytes_per_value)
@@ -37,7 +39,9 @@ def kv_cache_size(config: PreTrainedConfig, context: int, batch: int, bytes_per_
     few = with_layers(text, seen + 1)
     with torch.device("meta"), torch.no_grad():
         model = AutoModel.from_config(few, trust_remote_code=False).eval()
-        filled = model(input_ids=torch.zeros(1, PROBE, dtype=torch.long)).get("past_key_values")
+        ids = torch.zeros(1, PROBE, dtype=torch.long)
+        with recording((), lambda _: False):
+            filled = model(input_ids=ids).get("past_key_values")
     if filled is None:
         return 0
     per_token = {
@@ -102,9 +106,12 @@ def _cross_cache_size(config: PreTrainedConfig, context: int, batch: int, size: 
     import torch
     from transformers import AutoModel
 
+    from hfterm.models.memory_trace import recording
+
     with torch.device("meta"), torch.no_grad():
         ids = torch.zeros(1, PROBE, dtype=torch.long)
         model = AutoModel.from_config(config, trust_remote_code=False).eval()
-        filled = model(input_ids=ids, decoder_input_ids=ids).get("past_key_values")
+        with recording((), lambda _: False):
+            filled = model(input_ids=ids, decoder_input_ids=ids).get("past_key_values")
     values = sum(tensor.numel() for tensor in cache_tensors(filled))
     return values * context // PROBE * batch * size

@@ -15,7 +15,7 @@ from hfterm.models.types import LoraEstimate, LoraRow
 if TYPE_CHECKING:
     from transformers.modeling_utils import PreTrainedModel
 
-RANKS = (1, 2, 4, 8, 16, 32, 64, 128)
+RANKS = (4, 8, 16, 32, 64)
 ALL_LINEAR = "all-linear"
 FLOAT32 = 4
 HEADS = ("classifier", "score")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel
 
+    from hfterm.models.memory_trace import Bytes
+
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "nf4")
 
 WAYS: tuple[tuple[Purpose, Precision], ...] = (
@@ -36,6 +38,16 @@ WAYS: tuple[tuple[Purpose, Precision], ...] = (
     ("QLoRA", "int8"),
     ("QLoRA", "nf4"),
 )
+
+NOTES: dict[tuple[Purpose, Precision], str] = {
+    ("full fine-tune", "bfloat16"): "AdamW keeps bfloat16 states too: small updates are lost",
+    ("QLoRA", "int8"): "with activation checkpointing, as peft prepares it",
+    ("QLoRA", "nf4"): "with activation checkpointing, as peft prepares it",
+}
+"""What to know about a plan."""
+
+UNTRACEABLE = (RuntimeError, ValueError, TypeError, AttributeError, LookupError)
+"""What a model raises that needs data to run: NotImplementedError is a RuntimeError."""
 
 TIGHT = 0.85
 """The share of free memory above which a plan no longer simply fits."""
@@ -192,7 +204,12 @@ def _plan(
         trained += [_nbytes([head], width) for head in heads]
         trainable = sum(run.rank * sum(shape) for shape in shapes)
         trainable += sum(head.numel() for head in heads)
-    moment = peak_of(type(whole), config, shorter, run, purpose, precision)
+    note = NOTES.get((purpose, precision), "")
+    try:
+        moment = peak_of(type(whole), config, shorter, run, purpose, precision)
+    except UNTRACEABLE as error:
+        moment = _rule_of_thumb(config, run, purpose, width)
+        note = f"by a rule of thumb: {type(whole).__name__} cannot be traced ({error})"
     activations, logits, gradients, cache = moment
     if trained:
         parts["optimizer states"] = STATES * sum(trained)
@@ -219,4 +236,23 @@ def _plan(
         parts=kept,
         total=sum(part.size for part in kept),
         trainable=trainable,
+        note=note.splitlines()[0] if note else "",
     )
+
+
+def _rule_of_thumb(config: PreTrainedConfig, run: Run, purpose: Purpose, width: int) -> Bytes:
+    """Activations of a usual transformer, for a model that cannot be run without data.
+
+    A layer keeps s·b·h·(34 + 5·a·s / h) bytes in 16-bit numbers (Korthikanti et al. 2022, "Reducing
+    Activation Recomputation in Large Transformer Models", equation 1); inference has one at a
+    time, and under activation checkpointing only the inputs of the others are kept.
+    """
+    text = config.get_text_config(decoder=True)
+    tokens, hidden = run.batch * run.context, int(text.hidden_size)
+    heads, layers = int(text.num_attention_heads), int(text.num_hidden_layers)
+    layer = tokens * (34 * hidden + 5 * heads * run.context) * width // 2
+    if purpose == "inference":
+        return layer, 0, 0, 2 * layers * tokens * hidden * width
+    inputs = layers * tokens * hidden * width
+    kept = layer + inputs if purpose == "QLoRA" else layers * layer
+    return kept, 3 * 4 * tokens * int(text.vocab_size), 0, 0

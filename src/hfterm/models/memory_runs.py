@@ -1,4 +1,4 @@
-"""Runs of a model without data, for each purpose: what there is to trace, and what is done in it."""
+"""Runs of a model without data, one for each purpose: what is traced, and what is done in it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,11 @@ def build(model_cls: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrai
     import torch
 
     with torch.device("meta"):
-        model = model_cls(copy.deepcopy(config))
+        own = copy.deepcopy(config)
+        text = own.get_text_config(decoder=True)
+        if text.pad_token_id is None:
+            text.pad_token_id = 0  # without one, no class takes a batch of texts to classify
+        model = model_cls(own)
     model.tie_weights()
     return model
 
@@ -199,13 +203,17 @@ def _inputs(model: PreTrainedModel, run: Run, *, training: bool) -> dict[str, Te
     """A batch for a class, in shapes only: tokens, a mask where there is padding, labels."""
     import torch
 
-    ids = torch.zeros(run.batch, run.context, dtype=torch.long, device="meta")
+    name = type(model).__name__
+    choices = (1,) if "MultipleChoice" in name else ()
+    ids = torch.zeros(run.batch, *choices, run.context, dtype=torch.long, device="meta")
     inputs = {"input_ids": ids}
     if run.batch > 1:
         inputs["attention_mask"] = torch.ones_like(ids)
     accepted = inspect.signature(model.forward).parameters
+    if model.config.is_encoder_decoder and not training:
+        inputs["decoder_input_ids"] = ids
     if training:
-        one_each = "Classification" in type(model).__name__ and "Token" not in type(model).__name__
+        one_each = bool(choices) or ("Classification" in name and "Token" not in name)
         place = torch.zeros(run.batch, dtype=torch.long, device="meta")
         if "labels" in accepted:
             inputs["labels"] = place if one_each else ids

@@ -30,6 +30,9 @@ class Kind(IntEnum):
     CACHE = 3
 
 
+MOST = 20_000
+"""Operations after which a run is given up: a scan over the tokens, one by one, takes minutes."""
+
 CHANCE = 8
 """Operations that may be alike by chance where two runs part."""
 
@@ -110,6 +113,7 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
         aten.silu.default, aten.gelu.default, aten.tanh.default, aten.sigmoid.default,
         aten.pow.Tensor_Scalar, aten.mul.Scalar, aten.div.Scalar, aten.add.Scalar,
     }  # fmt: skip
+    grouped = aten._grouped_mm.default
     empty_like = aten.empty_like.default
     flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
@@ -165,6 +169,8 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
                 return {torch.bool: False, torch.long: 0}.get(args[0].dtype, 0.0)
             if (func in pairwise and _alike(args)) or (func in single and _alike(args[:1])):
                 made = empty_like(args[0])  # the same, in a tenth of the time
+            elif func is grouped:
+                made = _grouped(*args[:3])
             else:
                 made = func(*args, **(kwargs or {}))
             if func in pairwise and (size := _cast_bytes(args, made)):
@@ -177,6 +183,8 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
                     if key not in self._known:
                         kind = Kind.LOGITS if self._is_logits(tensor) else Kind.ACTIVATION
                         self._add(tensor, tensor.untyped_storage().nbytes(), kind)
+            if len(self._names) >= MOST:
+                raise RuntimeError(f"more than {MOST} operations")
             self._names.append((func._name, values))
             return made
 
@@ -226,6 +234,14 @@ def _modes() -> tuple[Callable[[Callable[[Tensor], bool]], Any], Callable[[], An
             return flash(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
 
     return Record, Attention
+
+
+def _grouped(left: Tensor, right: Tensor, ends: Tensor | None = None) -> Tensor:
+    """The products of a mixture of experts, in every type: torch's shapes know only bfloat16."""
+    rows, columns = left.shape[-2], right.shape[-1]
+    groups = left.shape[0] if left.ndim == 3 else 0 if ends is None else ends.numel()
+    split = left.ndim == right.ndim
+    return left.new_empty((groups, rows, columns) if split else (rows, columns))
 
 
 def _address(tensor: Tensor) -> int:

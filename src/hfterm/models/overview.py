@@ -74,7 +74,7 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
         main=main,
         dtype=dtypes.most_common(1)[0][0] if dtypes else "",
         classes=tuple(classes),
-        absent=tuple(auto for auto in FIRST if auto not in known),
+        absent=tuple((auto, task_of(auto)) for auto in FIRST if auto not in known),
         labels=_labels(config),
         limit=position_limit(config),
         notes=tuple(notes),

@@ -124,7 +124,7 @@ class ModelOverview(msgspec.Struct, frozen=True):
         main: the class the checkpoint was saved from, or the plain model.
         dtype: of the weights, as stored.
         classes: every Auto class that knows the model, `FIRST` first.
-        absent: those of `FIRST` that do not.
+        absent: (Auto class, task) of those of `FIRST` that do not.
         labels: by id.
         limit: tokens the model has positions for; None when it has no limit of its own.
         notes: what to know besides, a sentence each.
@@ -137,7 +137,7 @@ class ModelOverview(msgspec.Struct, frozen=True):
     main: str
     dtype: str
     classes: tuple[ClassReport, ...]
-    absent: tuple[str, ...]
+    absent: tuple[tuple[str, str], ...]
     labels: tuple[str, ...]
     limit: int | None
     notes: tuple[str, ...] = ()

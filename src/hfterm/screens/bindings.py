@@ -7,9 +7,14 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from hfterm.screens.models.model_list import ModelList
+from hfterm.screens.models.screen import ModelsScreen
+from hfterm.screens.predict.load_modal import LoadModal
+from hfterm.screens.predict.screen import PredictScreen
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.tokenize.screen import TokenizeScreen
 from hfterm.widgets import modals
+from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.starter_offer import StarterOffer
@@ -18,6 +23,11 @@ from hfterm.widgets.token_strip import TokenStrip
 
 OWNERS: tuple[type[DOMNode], ...] = (
     TokenizeScreen,
+    ModelsScreen,
+    ModelList,
+    PredictScreen,
+    LoadModal,
+    Confirm,
     *(page.load() for page in PAGES),
     DataGrid,
     TextEditor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hfterm.engine.client import EngineClient
+from hfterm.screens.engines import Engines
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 
@@ -16,15 +16,35 @@ class ScreenEntry:
 
     mode: str
     title: str
-    make: Callable[[EngineClient, Sequence[tuple[str, str]], StartOptions], WorkbenchScreen]
+    make: Callable[[Engines, Sequence[tuple[str, str]], StartOptions], WorkbenchScreen]
 
 
 def _tokenize(
-    engine: EngineClient, modes: Sequence[tuple[str, str]], start: StartOptions
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
 ) -> WorkbenchScreen:
     from hfterm.screens.tokenize.screen import TokenizeScreen
 
-    return TokenizeScreen(engine, modes, start)
+    return TokenizeScreen(engines, modes, start)
 
 
-SCREENS: tuple[ScreenEntry, ...] = (ScreenEntry("tokenize", "Tokenize", _tokenize),)
+def _models(
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+) -> WorkbenchScreen:
+    from hfterm.screens.models.screen import ModelsScreen
+
+    return ModelsScreen(engines, modes, start)
+
+
+def _predict(
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+) -> WorkbenchScreen:
+    from hfterm.screens.predict.screen import PredictScreen
+
+    return PredictScreen(engines, modes, start)
+
+
+SCREENS: tuple[ScreenEntry, ...] = (
+    ScreenEntry("tokenize", "Tokenize", _tokenize),
+    ScreenEntry("models", "Models", _models),
+    ScreenEntry("predict", "Predict", _predict),
+)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from hfterm.engine.client import EngineClient, EngineStatus
+from hfterm.engine.client import EngineStatus
+from hfterm.screens.engines import Engines
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.status_bar import StatusBar
 
 if TYPE_CHECKING:
+    from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import SystemSample
     from hfterm.widgets.data_grid import GridSource
 
@@ -30,16 +34,27 @@ class ScreenCommand:
     action: str
 
 
+class ModelLoaded(Message):
+    """Another model is loaded in the model's engine, or none."""
+
+    def __init__(self, info: LoadedInfo | None) -> None:
+        super().__init__()
+        self.info = info
+
+
 class WorkbenchScreen(Screen[None]):
     """Base of the screens. Subclasses yield their widgets in `body`."""
 
     MODE: ClassVar[str] = ""
     COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = ()
 
-    def __init__(self, engine: EngineClient, modes: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, engines: Engines, modes: Sequence[tuple[str, str]]) -> None:
         super().__init__()
-        self.engine = engine
+        self.engine = engines.tokenizers
+        self.model_engine = engines.model
+        self.loaded: LoadedInfo | None = None
         self._modes = modes
+        self._filling = False
 
     def compose(self) -> ComposeResult:
         """What the first frame shows; its two lowest lines are filled right after it."""
@@ -64,14 +79,26 @@ class WorkbenchScreen(Screen[None]):
 
         return {key: active[key] for key in sorted(active, key=place)}
 
+    async def fill_once(self) -> None:
+        """Fill the screen the first time it is in sight."""
+        if not self._filling:
+            self._filling = True
+            await self.fill()
+
     async def fill(self) -> None:
         """Mount what need not be in the first frame, once that is painted."""
         await self.query_one("#foot").mount(
             StatusBar(), Footer(show_command_palette=False, compact=True)
         )
         self.query_one(StatusBar).show_engine(self.engine.status)
+        self.query_one(StatusBar).show_loaded(self.loaded)
         # a footer that comes after the bindings were announced waits for their next change
         self.call_after_refresh(self.refresh_bindings)
+
+    @property
+    def log_file(self) -> Path:
+        """What the libraries of the engine that this screen uses print."""
+        return self.engine.log_file
 
     # -- what the application's actions ask of a screen ------------------------------------
 
@@ -98,6 +125,15 @@ class WorkbenchScreen(Screen[None]):
         """The engine's state changed."""
         for bar in self.query(StatusBar):
             bar.show_engine(status)
+
+    def model_engine_changed(self, status: EngineStatus) -> None:
+        """The state of the engine that holds the model changed."""
+
+    def loaded_changed(self, info: LoadedInfo | None) -> None:
+        """Another model is loaded, or none."""
+        self.loaded = info
+        for bar in self.query(StatusBar):
+            bar.show_loaded(info)
 
     def machine_changed(self, sample: SystemSample) -> None:
         """The machine's load was sampled."""

@@ -58,12 +58,12 @@ def parameters_text(count: int | None) -> str:
 def class_rows(overview: ModelOverview) -> Rows:
     """Task, Auto class, concrete class and verdict of every class; the six heads are all there."""
     columns = (
+        GridColumn("verdict", most=20),
         GridColumn("task", most=26),
         GridColumn("Auto class", most=36),
         GridColumn("class", most=36),
         GridColumn("missing", right=True),
         GridColumn("unused", right=True),
-        GridColumn("verdict", most=20),
     )
     order = [*overview.classes]
     cells: list[list[Cell]] = []
@@ -73,24 +73,24 @@ def class_rows(overview: ModelOverview) -> Rows:
         stored = overview.source.weights != "none" and report.verdict != "refused"
         cells.append(
             [
+                Cell(f"{glyph} {report.verdict}", tone),
                 Cell(displayable(report.task)),
                 Cell(report.auto, "" if report.auto in SIX_HEADS else "dim"),
                 Cell(displayable(report.concrete)),
                 _count(len(report.missing), stored),
                 _count(len(report.unexpected), stored),
-                Cell(f"{glyph} {report.verdict}", tone),
             ]
         )
         values.append(
-            [report.task, report.auto, report.concrete, len(report.missing),
-             len(report.unexpected), report.verdict]
+            [report.verdict, report.task, report.auto, report.concrete, len(report.missing),
+             len(report.unexpected)]
         )  # fmt: skip
-    for auto in overview.absent:
+    for auto, task in overview.absent:
         cells.append(
-            [NOTHING, Cell(auto, "dim"), Cell(f"{overview.model_type} has none", "dim"), NOTHING,
-             NOTHING, Cell("– absent", "dim")]
+            [Cell("– absent", "dim"), Cell(displayable(task), "dim"), Cell(auto, "dim"),
+             Cell(f"{overview.model_type} has none", "dim"), NOTHING, NOTHING]
         )  # fmt: skip
-        values.append([None, auto, None, None, None, "absent"])
+        values.append(["absent", task, auto, None, None, None])
     return Rows(columns, cells, values)
 
 

@@ -10,8 +10,10 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hfterm.engine.client import EngineStatus
+from hfterm.text import foreign
 
 if TYPE_CHECKING:
+    from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import GpuSample, SystemSample
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -30,29 +32,42 @@ def bar(share: float) -> str:
 
 
 class StatusBar(Horizontal):
-    """Engine state on the left, processor, memory and GPUs on the right."""
+    """Engine state and the model that is loaded on the left, the machine on the right."""
 
     DEFAULT_CSS = """
     StatusBar { height: 1; padding: 0 1; color: $text-muted; }
-    StatusBar > #status-engine { width: 1fr; }
+    StatusBar > #status-engine { width: auto; max-width: 50%; text-overflow: ellipsis; }
+    StatusBar > #status-loaded { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
     StatusBar > #status-machine { width: auto; }
     """
 
     def compose(self) -> ComposeResult:
-        """Two texts."""
+        """Three texts."""
         yield Static(PHASES["off"], id="status-engine", markup=False)
+        yield Static("", id="status-loaded", markup=False)
         yield Static("", id="status-machine", markup=False)
 
     def show_engine(self, status: EngineStatus) -> None:
         """Say what the engine is doing."""
         line = self.query_one("#status-engine", Static)
         if status.phase == "dead":
-            line.update(Content.styled("✗ engine ended · F5 restarts it", "$error"), layout=False)
+            line.update(Content.styled("✗ engine ended · F5 restarts it", "$error"))
             return
         text = PHASES.get(status.phase, status.phase)
         if status.restarts:
             text += f" · restarted {status.restarts} ×"
-        line.update(Content(text), layout=False)
+        if str(line.content) != text:
+            line.update(Content(text))
+
+    def show_loaded(self, info: LoadedInfo | None) -> None:
+        """Name the model that is loaded: class, precision, device, memory."""
+        line = self.query_one("#status-loaded", Static)
+        if info is None:
+            line.update("", layout=False)
+            return
+        size = f"{info.footprint / 1e6:,.0f} MB"
+        text = f" · ● {info.cls} {info.dtype} {info.spec.device} {size}"
+        line.update(foreign(text), layout=False)
 
     def show_machine(self, sample: SystemSample) -> None:
         """Draw the load. Rounded, so that an idle machine repaints nothing."""

@@ -13,9 +13,10 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.timer import Timer
 
-from hfterm.engine.client import EngineClient, EngineStatus
+from hfterm.engine.client import EngineStatus
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.screens.engines import Engines
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize.keys import KEYS
 from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenSelected
@@ -59,9 +60,9 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     )
 
     def __init__(
-        self, engine: EngineClient, modes: Sequence[tuple[str, str]], start: StartOptions
+        self, engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
     ) -> None:
-        super().__init__(engine, modes)
+        super().__init__(engines, modes)
         self._options = start
         model = start.model or ("minilm" if starter.starter_path("minilm") else "")
         self.subject = Subject(ref=model, text=SAMPLE if start.text is None else start.text)

@@ -1,0 +1,97 @@
+"""How a model is loaded: a form over a `ModelSpec`."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from hfterm.errors import HftermError
+from hfterm.models.types import ModelSpec
+from hfterm.widgets.fields import Choice, Field
+
+RANDOM = "random, from the config"
+
+
+class LoadForm(Vertical):
+    """Fields for everything of a spec but the model and its class."""
+
+    DEFAULT_CSS = """
+    LoadForm { height: auto; }
+    LoadForm > Horizontal { height: 1; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+    def compose(self) -> ComposeResult:
+        """Three lines of fields."""
+        with Horizontal():
+            yield Choice("dtype", ("auto", "float32", "bfloat16", "float16"), id="load-dtype")
+            yield Choice("quantization", ("none", "int8", "nf4"), id="load-quantization")
+            yield Field("device", "cpu", id="load-device")
+        with Horizontal():
+            yield Choice("weights", ("checkpoint", RANDOM), id="load-weights")
+            yield Field("labels", "", placeholder="config's", id="load-labels")
+            yield Field("seed", "0", id="load-seed")
+        with Horizontal():
+            yield Choice("other shapes", ("refuse", "random"), id="load-shapes")
+            yield Choice(".bin files", ("no", "yes"), id="load-pickle")
+            yield Choice("run its code", ("no", "yes"), id="load-code")
+            yield Field("tokenizer", "", placeholder="its own", id="load-tokenizer")
+
+    def _choice(self, name: str) -> str:
+        return self.query_one(f"#load-{name}", Choice).value
+
+    def _text(self, name: str) -> str:
+        return self.query_one(f"#load-{name}", Input).value.strip()
+
+    def spec(self, ref: str, auto: str) -> ModelSpec:
+        """What the form says of a model.
+
+        Raises:
+            HftermError: a field holds what it can't.
+        """
+        labels, seed = self._text("labels"), self._text("seed")
+        if labels and (not labels.isdecimal() or int(labels) < 1):
+            raise HftermError(
+                "bad-field", f"“labels” is {labels!r}, which is no number.", "Type 2 say, or nothing."
+            )
+        if not seed.isdecimal():
+            raise HftermError("bad-field", f"“seed” is {seed!r}, which is no number.", "Type 0 say.")
+        return msgspec.convert(
+            {
+                "ref": ref, "auto": auto,
+                "dtype": self._choice("dtype"), "quantization": self._choice("quantization"),
+                "device": self._text("device") or "cpu",
+                "random": self._choice("weights") == RANDOM,
+                "num_labels": int(labels) if labels else None, "seed": int(seed),
+                "ignore_mismatched": self._choice("shapes") == "random",
+                "allow_pickle": self._choice("pickle") == "yes",
+                "allow_code": self._choice("code") == "yes",
+                "tokenizer": self._text("tokenizer"),
+            },
+            ModelSpec,
+        )  # fmt: skip
+
+    def show(self, spec: ModelSpec) -> None:
+        """Fill the form with a spec."""
+        self.query_one("#load-dtype", Choice).value = spec.dtype
+        self.query_one("#load-quantization", Choice).value = spec.quantization
+        self.query_one("#load-weights", Choice).value = RANDOM if spec.random else "checkpoint"
+        self.query_one("#load-shapes", Choice).value = (
+            "random" if spec.ignore_mismatched else "refuse"
+        )
+        self.query_one("#load-pickle", Choice).value = "yes" if spec.allow_pickle else "no"
+        self.query_one("#load-code", Choice).value = "yes" if spec.allow_code else "no"
+        labels = "" if spec.num_labels is None else str(spec.num_labels)
+        for name, value in (
+            ("device", spec.device), ("labels", labels), ("seed", str(spec.seed)),
+            ("tokenizer", spec.tokenizer),
+        ):  # fmt: skip
+            self.query_one(f"#load-{name}", Input).value = value
+
+    def forbid_code(self) -> None:
+        """Take the yes to its code back."""
+        self.query_one("#load-code", Choice).value = "no"
