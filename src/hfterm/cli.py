@@ -121,9 +121,7 @@ def tokenize(
     if text == "-":
         text = _standard_input()
 
-    encoding = ask(
-        EncodeText(ref=model, text=text, pair=pair, add_special_tokens=not no_special)
-    )
+    encoding = ask(EncodeText(ref=model, text=text, pair=pair, add_special_tokens=not no_special))
     if as_json:
         tokens = list(encoding.tokens())
         print_json({"model": model, "backend": encoding.backend, "tokens": tokens})

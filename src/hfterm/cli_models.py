@@ -80,9 +80,7 @@ def classes(
     from hfterm.text import displayable
     from hfterm.widgets.model_tables import class_rows, parameters_text
 
-    spec = ModelSpec(
-        ref=model, num_labels=labels, allow_pickle=allow_pickle, allow_code=allow_code
-    )
+    spec = ModelSpec(ref=model, num_labels=labels, allow_pickle=allow_pickle, allow_code=allow_code)
     found = ask(DescribeModel(spec=spec))
     if as_json:
         names = ("task", "auto", "concrete", "missing", "unexpected", "mismatched", "verdict")
@@ -151,7 +149,9 @@ def memory(
 
 def predict(
     model: Model,
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts; - reads one from stdin.")] = None,
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; - reads one from stdin.")
+    ] = None,
     task: Annotated[TaskName, typer.Option(help="What is asked.")] = TaskName.TEXT_CLASSIFICATION,  # pyright: ignore
     context: Annotated[str, typer.Option(help="question-answering: where the answer is.")] = "",
     pair: Annotated[str | None, typer.Option(help="text-classification: a second text.")] = None,

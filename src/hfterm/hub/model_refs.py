@@ -56,7 +56,9 @@ def resolve_model(ref: str, architectures: Container[str]) -> ModelSource:
         raise _nothing(ref)
     snapshot = cached_model(ref)
     if snapshot is not None:
-        return describe(ref, "cache", snapshot)
+        found = describe(ref, "cache", snapshot)
+        if found.weights != "none":
+            return found
     if ref in architectures:
         return ModelSource(ref, "architecture", ref)
     return ModelSource(ref, "hub", ref)
@@ -121,7 +123,9 @@ def describe(ref: str, kind: SourceKind, folder: Path) -> ModelSource:
         names = {file.name for file in folder.iterdir()}
     except OSError as error:
         raise HftermError(
-            "unreadable", f"{folder} can't be read: {error.strerror}.", "Check that you may read it."
+            "unreadable",
+            f"{folder} can't be read: {error.strerror}.",
+            "Check that you may read it.",
         ) from error
     base = ""
     if ADAPTER in names:

@@ -96,7 +96,7 @@ def _rows(path: Path) -> Iterator[Row]:
         if suffix in (".csv", ".tsv"):
             csv.field_size_limit(1 << 30)
             for row in csv.DictReader(file, delimiter="\t" if suffix == ".tsv" else ","):
-                yield cast("Row", {k: v for k, v in row.items() if k is not None})  # pyright: ignore[reportUnnecessaryComparison]
+                yield cast("Row", {name: value for name, value in row.items() if name})
         elif suffix in (".jsonl", ".ndjson"):
             yield from (_object(json.loads(line)) for line in file if line.strip())
         elif suffix == ".json":
@@ -106,7 +106,9 @@ def _rows(path: Path) -> Iterator[Row]:
                 value = lists[0] if len(lists) == 1 else [value]
             yield from (_object(item) for item in cast("list[object]", value))
         else:
-            yield from ({LINE: line.rstrip("\r\n")} for line in file if line.strip())
+            for line in file:
+                if line.strip():
+                    yield {LINE: line.rstrip("\r\n")}
 
 
 def _object(value: object) -> Row:
@@ -118,7 +120,7 @@ def _object(value: object) -> Row:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     for batch in parquet.ParquetFile(path).iter_batches(4096):
         yield from cast("list[Row]", batch.to_pylist())
@@ -144,12 +146,7 @@ def pick_column(rows: list[Row], wanted: str, *defaults: str, needed: bool = Tru
             return name
     if not needed:
         return ""
-    texts = [
-        name
-        for name in columns
-        if all(isinstance(row.get(name), str) for row in rows[:64])
-        and not all(str(row.get(name)).replace(".", "", 1).lstrip("-").isdigit() for row in rows[:64])
-    ]
+    texts = [name for name in columns if _is_text([row.get(name) for row in rows[:64]])]
     if len(texts) == 1:
         return texts[0]
     raise HftermError(
@@ -158,3 +155,10 @@ def pick_column(rows: list[Row], wanted: str, *defaults: str, needed: bool = Tru
         f"{', '.join(columns)}.",
         "Name one of them.",
     )
+
+
+def _is_text(values: list[object]) -> bool:
+    """Whether the values of a column are words, not numbers written as text."""
+    words = [value for value in values if isinstance(value, str)]
+    numbers = [word for word in words if word.replace(".", "", 1).lstrip("-").isdigit()]
+    return len(words) == len(values) and len(numbers) < len(words)

@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, cast
 from hfterm.errors import HftermError
 from hfterm.inference.inputs import check_finite, offsets_of, prepare
 from hfterm.inference.loading import OpenModel, memory_errors
+from hfterm.inference.options import ANSWER_EDGES, LONGEST_ANSWER
 from hfterm.inference.types import Answer, Answering, Long
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LONGEST = 30
-"""Tokens of an answer, at most."""
-
-EACH = 20
-"""Starts and ends that are tried, a window."""
-
 
 def answer(
-    opened: OpenModel, question: str, context: str, *, best: int = 5, longest: int = LONGEST,
+    opened: OpenModel, question: str, context: str, *, best: int = 5, longest: int = LONGEST_ANSWER,
     long: Long = "ask",
 ) -> Answering:  # fmt: skip
     """The likeliest spans of `context`.
@@ -70,7 +65,7 @@ def answer(
         inside = torch.tensor([s == 1 for s in prepared.encoding.sequence_ids(window)])
         first = starts[window].masked_fill(~inside, -math.inf)
         last = ends[window].masked_fill(~inside, -math.inf)
-        count = min(EACH, int(inside.sum()))
+        count = min(ANSWER_EDGES, int(inside.sum()))
         for start in first.topk(count).indices.tolist():
             for end in last.topk(count).indices.tolist():
                 if start <= end < start + longest:

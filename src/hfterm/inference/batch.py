@@ -29,7 +29,6 @@ from hfterm.job import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import BatchEncoding
 
 SORTED = 16
 """Batches whose texts are sorted by length together, so that little is padded."""
@@ -113,6 +112,8 @@ def tokenized_batches(
 
     The texts of `SORTED` batches at a time are sorted by length.
     """
+    from transformers import BatchEncoding
+
     ensure_padding(opened)
     limit = opened.info.limit
     span = SORTED * batch.size
@@ -141,9 +142,11 @@ def tokenized_batches(
             }
             if cut:  # cut by the tokenizer, which keeps the special tokens
                 columns = dict(
-                    opened.text([some[index] for index in chosen], truncation=True, max_length=limit)
+                    opened.text(
+                        [some[index] for index in chosen], truncation=True, max_length=limit
+                    )
                 )
-            padded = cast("BatchEncoding", opened.text.pad(columns, return_tensors="pt"))
+            padded = opened.text.pad(BatchEncoding(columns), return_tensors="pt")
             yield [first + index for index in chosen], model_inputs(opened, padded), cut
             done += len(chosen)
     job.progress("predicting", len(texts), len(texts), "rows")
@@ -155,8 +158,12 @@ def _classified(
     import torch
 
     if options.long == "window":
-        columns, one = ("label", "score"), lambda text, _row: _one_class(opened, text, options)
-        return columns, list(_each(texts, [{}] * len(texts), one, job)), 0
+
+        def one(text: str, _: Row) -> Values:
+            found = classify(opened, text, long=options.long)
+            return opened.info.labels[found.best], found.scores[found.best].probability
+
+        return ("label", "score"), list(_each(texts, [{}] * len(texts), one, job)), 0
     activation = activation_of(opened)
     labels = opened.info.labels
     values: list[Values] = [()] * len(texts)
@@ -170,12 +177,6 @@ def _classified(
         for row, share, id_ in zip(rows, best.values.tolist(), best.indices.tolist(), strict=True):
             values[row] = (labels[id_], share)
     return ("label", "score"), values, cut
-
-
-def _one_class(opened: OpenModel, text: str, options: TaskOptions) -> Values:
-    found = classify(opened, text, long=options.long)
-    best = found.scores[found.best]
-    return best.label, best.probability
 
 
 def _embedded(

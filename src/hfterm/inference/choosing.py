@@ -15,12 +15,9 @@ from hfterm.inference.types import Choosing, LabelScore, Long
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import BatchEncoding
 
 
-def choose(
-    opened: OpenModel, text: str, choices: Sequence[str], long: Long = "ask"
-) -> Choosing:
+def choose(opened: OpenModel, text: str, choices: Sequence[str], long: Long = "ask") -> Choosing:
     """How likely each choice goes on after the text.
 
     Raises:
@@ -36,16 +33,14 @@ def choose(
     ensure_padding(opened)
     limit = opened.info.limit
     told: dict[str, object] = {"padding": True, "return_tensors": "pt"}
-    encoding = cast("BatchEncoding", opened.text([text] * len(named), named, **told))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    encoding = opened.text([text] * len(named), named, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
     length = int(cast("Tensor", encoding["input_ids"]).shape[1])
     if limit is not None and length > limit:
         if long == "ask":
             raise too_long(opened, length, "text with its longest option")
         told |= {"truncation": "only_first", "max_length": limit}
-        encoding = cast("BatchEncoding", opened.text([text] * len(named), named, **told))  # pyright: ignore[reportCallIssue, reportArgumentType]
-    inputs = {
-        name: value.unsqueeze(0) for name, value in model_inputs(opened, encoding).items()
-    }
+        encoding = opened.text([text] * len(named), named, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    inputs = {name: value.unsqueeze(0) for name, value in model_inputs(opened, encoding).items()}
     with memory_errors("these options"), torch.no_grad():
         logits: Tensor = opened.model(**inputs).logits[0].float()
     check_finite(opened, logits)

@@ -70,11 +70,12 @@ def classify(
     import torch
 
     ensure_padding(opened)
-    if label is not None and not 0 <= label < opened.model.config.num_labels:
+    count = len(opened.info.labels)
+    if label is not None and not 0 <= label < count:
         raise HftermError(
             "no-label",
-            f"There is no label {label}; the model has {opened.model.config.num_labels}.",
-            f"Choose 0 to {opened.model.config.num_labels - 1}.",
+            f"There is no label {label}; the model has {count}.",
+            f"Choose 0 to {count - 1}.",
         )
     prepared = prepare(opened, text, pair, long)
     with memory_errors("this text"), torch.no_grad():
@@ -98,16 +99,14 @@ def classify(
     )
 
 
-def loss_of(
-    opened: OpenModel, inputs: dict[str, Tensor], label: int, *, backward: bool
-) -> Loss:
+def loss_of(opened: OpenModel, inputs: dict[str, Tensor], label: int, *, backward: bool) -> Loss:
     """The loss of a label, by the model's ``labels`` argument and by the function itself."""
     import torch
     from torch.nn import functional
 
     activation = activation_of(opened)
     rows = inputs["input_ids"].shape[0]
-    count = opened.model.config.num_labels
+    count = len(opened.info.labels)
     device = opened.model.device
     target = torch.full((rows,), label, device=device)
     labels, function = target, "cross_entropy"

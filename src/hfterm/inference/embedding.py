@@ -14,8 +14,7 @@ from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import Embedding, Long, Pooling
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import BatchEncoding
+    from torch import Tensor, nn
 
 
 def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
@@ -58,21 +57,18 @@ def hidden_states(
         if long == "ask":
             raise too_long(opened, max(lengths))
         cut = sum(max(0, length - limit) for length in lengths)
-    encoding = cast(
-        "BatchEncoding",
-        opened.text(
-            list(texts),
-            padding=True,
-            truncation=cut > 0,
-            max_length=limit if cut else None,
-            return_tensors="pt",
-        ),
+    encoding = opened.text(
+        list(texts),
+        padding=True,
+        truncation=cut > 0,
+        max_length=limit if cut else None,
+        return_tensors="pt",
     )
     inputs = model_inputs(opened, encoding)
     mask = cast("Tensor", encoding["attention_mask"]).to(opened.model.device)
-    model = opened.model
-    if model.config.is_encoder_decoder:
-        model = cast("type[OpenModel.model]", model.get_encoder())
+    model: nn.Module = opened.model
+    if opened.model.config.is_encoder_decoder:
+        model = opened.model.get_encoder()
         inputs = {k: v for k, v in inputs.items() if k in ("input_ids", "attention_mask")}
     with memory_errors("these texts"), torch.no_grad():
         output = model(**inputs)

@@ -26,7 +26,7 @@ def fill(opened: OpenModel, text: str, *, top: int = 5, long: Long = "ask") -> M
     """
     import torch
 
-    mask = opened.text.mask_token
+    mask = cast("str | None", opened.text.mask_token)
     if mask is None:
         raise HftermError(
             "no-mask-token",

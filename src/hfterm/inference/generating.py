@@ -91,9 +91,7 @@ def generate(
     new = cast("list[int]", output.sequences[0, length:].tolist())
     rows = cast("Sequence[Tensor]", output.logits)
     check_finite(opened, rows[0])
-    steps = [
-        step_of(opened, index, id_, rows[index][0]) for index, id_ in enumerate(new)
-    ]
+    steps = [step_of(opened, index, id_, rows[index][0]) for index, id_ in enumerate(new)]
     ends = opened.model.generation_config.eos_token_id if opened.model.generation_config else None
     stops = {ends} if isinstance(ends, int) else set(ends or ())
     ended = "end token" if new and new[-1] in stops else "length"

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
 from hfterm.inference.loading import OpenModel
+from hfterm.inference.options import OVERLAP
 from hfterm.inference.types import Long
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import BatchEncoding
-
-OVERLAP = 4
-"""Windows share a quarter of their tokens with the one before."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def prepare(
                 "return_overflowing_tokens": True,
                 "padding": True,
             }
-    encoding = cast("BatchEncoding", tokenizer(text, pair, **told))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    encoding = tokenizer(text, pair, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
     return Prepared(encoding, model_inputs(opened, encoding), tokens, cut)
 
 
@@ -117,7 +115,7 @@ def model_inputs(opened: OpenModel, encoding: Mapping[str, object]) -> dict[str,
         if name in accepted
     }
     ids = inputs["input_ids"]
-    rows = int(opened.model.get_input_embeddings().weight.shape[0])
+    rows = int(cast("Tensor", opened.model.get_input_embeddings().weight).shape[0])
     if ids.numel() and int(ids.max()) >= rows:
         raise HftermError(
             "vocabulary",

@@ -25,6 +25,7 @@ from hfterm.models.opening import (
     dry_run,
     explain_loading,
     find,
+    labels_of,
     load_config,
     on_meta,
     out_of_memory,
@@ -92,18 +93,21 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
     job = job or Job()
     began = time.monotonic()
     job.progress(f"looking at {spec.ref}")
-    source = find(spec.ref, job)
+    source = find(spec.ref, job, whole=not spec.random)
     config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
     cls = concrete_of(spec.auto, config)
     _check_device(spec.device)
     random = spec.random or source.weights == "none"
     job.progress(f"loading {cls.__name__}")
     torch.manual_seed(spec.seed)
+    skipped: tuple[str, ...] = ()
     with memory_errors(spec.ref):
         if random:
             model, report = _random(cls, config, spec), LoadingReport()
         else:
-            model, report = _pretrained(source, cls, config, spec, job)
+            if spec.quantization != "none":
+                skipped = unquantized_modules(source, cls, config, spec, job)
+            model, report = _pretrained(source, cls, config, spec, skipped, job)
     model.eval()
     job.progress(f"loading the tokenizer of {spec.ref}")
     tokenizer = _tokenizer(source, spec, job)
@@ -111,10 +115,9 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
     dtypes = Counter[str]()
     for weight in weights:
         dtypes[str(weight.dtype).removeprefix("torch.")] += weight.numel()
-    verdict, meaning = ("random", "Every weight is random.") if random else _verdict(
-        model, config, report
+    verdict, meaning = (
+        ("random", "Every weight is random.") if random else _verdict(model, config, report)
     )
-    labels: dict[int, str] = config.id2label or {}
     info = LoadedInfo(
         spec=spec,
         cls=cls.__name__,
@@ -125,10 +128,11 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
         seconds=time.monotonic() - began,
         verdict=verdict,
         meaning=meaning,
-        labels=tuple(str(labels[id_]) for id_ in sorted(labels)),
+        labels=labels_of(config),
         limit=position_limit(config),
         tokenizer=type(tokenizer).__name__ if tokenizer is not None else "",
         source=source,
+        skipped=skipped,
     )
     return OpenModel(info, model, tokenizer)
 
@@ -138,7 +142,9 @@ def _check_device(device: str) -> None:
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise HftermError(
-            "no-device", f"There is no device {device} here.", "Choose cpu, or look at hfterm doctor."
+            "no-device",
+            f"There is no device {device} here.",
+            "Choose cpu, or look at hfterm doctor.",
         )
 
 
@@ -163,7 +169,9 @@ def _random(
             "Random weights can't be quantized while loading.",
             "Choose no quantization, or save the model first.",
         )
-    dtype = config.dtype if spec.dtype == "auto" else cast("torch.dtype", getattr(torch, spec.dtype))
+    dtype = (
+        config.dtype if spec.dtype == "auto" else cast("torch.dtype", getattr(torch, spec.dtype))
+    )
     try:
         model = cls._from_config(copy.deepcopy(config), dtype=dtype or torch.float32)  # pyright: ignore[reportPrivateUsage]
     except (AttributeError, TypeError, ValueError, KeyError) as error:
@@ -173,12 +181,12 @@ def _random(
             f"{cls.__name__} can't be built from this config: {error}",
             "Set the field that it names.",
         ) from error
-    return cast("PreTrainedModel", model.to(spec.device))
+    return placed(model, spec.device)
 
 
 def _pretrained(
     source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec,
-    job: Job,
+    skipped: tuple[str, ...], job: Job,
 ) -> tuple[PreTrainedModel, LoadingReport]:  # fmt: skip
     import torch
 
@@ -186,7 +194,7 @@ def _pretrained(
     if spec.dtype != "auto":
         told["dtype"] = getattr(torch, spec.dtype)
     if spec.quantization != "none":
-        told |= quantized(source, cls, config, spec, job)
+        told |= _quantized(spec, skipped)
     with reading(source, job):
         try:
             loaded = cast(
@@ -201,19 +209,32 @@ def _pretrained(
         base = find(source.base, job)
         report = with_base(model, report, dry_run(base, cls, config, spec, job)[1])
     if spec.quantization == "none" and spec.device != "cpu":
-        model = cast("PreTrainedModel", model.to(spec.device))
+        model = placed(model, spec.device)
     return model, report
 
 
-def quantized(
+def placed(model: PreTrainedModel, device: str) -> PreTrainedModel:
+    """A model on a device."""
+    import torch
+
+    torch.nn.Module.to(model, device)  # in place
+    return model
+
+
+def unquantized_modules(
     source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec,
     job: Job,
-) -> dict[str, object]:  # fmt: skip
-    """What `from_pretrained` is told to quantize.
+) -> tuple[str, ...]:  # fmt: skip
+    """What quantization must leave alone.
 
-    A head that the checkpoint lacks must not be: bitsandbytes would quantize what was never
-    initialised. The output layer stays as it is, as the library has it by default.
+    A head that the checkpoint lacks: bitsandbytes would quantize what was never initialised. And
+    the output layer, as the library has it by default.
     """
+    model, report = dry_run(source, cls, config, spec, job)
+    return tuple(sorted({*_new_modules(report), *output_names(model)}))
+
+
+def _quantized(spec: ModelSpec, skipped: tuple[str, ...]) -> dict[str, object]:
     import logging
 
     import torch
@@ -221,17 +242,15 @@ def quantized(
 
     # it warns at every layer and step of int8: 53 kB for three tokens
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    model, report = dry_run(source, cls, config, spec, job)
-    skipped = sorted({*_new_modules(report), *output_names(model)})
     if spec.quantization == "int8":
-        how = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+        how = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(skipped))
     else:
         how = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=torch.bfloat16,
-            llm_int8_skip_modules=skipped,
+            llm_int8_skip_modules=list(skipped),
         )
     dtype = torch.bfloat16 if spec.dtype == "auto" else getattr(torch, spec.dtype)
     return {"quantization_config": how, "device_map": {"": spec.device}, "dtype": dtype}
@@ -255,9 +274,7 @@ def _verdict(
     return verdict, meaning
 
 
-def _tokenizer(
-    source: ModelSource, spec: ModelSpec, job: Job
-) -> PreTrainedTokenizerBase | None:
+def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedTokenizerBase | None:
     """The tokenizer; None when there is none, which only the tasks that need it mind."""
     from transformers import AutoTokenizer
 

@@ -26,6 +26,15 @@ AUTO_OF: dict[Task, str] = {
 }
 """The Auto class of each task."""
 
+OVERLAP = 4
+"""Windows of a long text share a quarter of their tokens with the one before."""
+
+LONGEST_ANSWER = 30
+"""Tokens of an answer, at most."""
+
+ANSWER_EDGES = 20
+"""Starts and ends of answers that are tried, a window."""
+
 TASKS: tuple[Task, ...] = tuple(AUTO_OF)
 
 

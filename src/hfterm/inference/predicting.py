@@ -20,7 +20,9 @@ from hfterm.inference.zero_shot import zero_shot
 from hfterm.job import Job
 
 
-def predict(opened: OpenModel, text: str, options: TaskOptions, job: Job | None = None) -> Prediction:
+def predict(
+    opened: OpenModel, text: str, options: TaskOptions, job: Job | None = None
+) -> Prediction:
     """What a model says of a text.
 
     Args:

@@ -62,9 +62,7 @@ def tag(opened: OpenModel, text: str, long: Long = "ask") -> Tagging:
         TaggedToken(index, token.token, token.start, token.end, token.label, token.probability)
         for index, (_, token) in enumerate(found.values())
     ]
-    return Tagging(
-        tuple(tokens), tuple(entities_of(tokens, text)), prepared.windows, prepared.cut
-    )
+    return Tagging(tuple(tokens), tuple(entities_of(tokens, text)), prepared.windows, prepared.cut)
 
 
 def entities_of(tokens: Sequence[TaggedToken], text: str) -> list[Entity]:

@@ -61,7 +61,9 @@ def zero_shot(
         )
     if "{}" not in template:
         raise HftermError(
-            "template", f"The hypothesis {template!r} has no place for the label.", "Write {} in it."
+            "template",
+            f"The hypothesis {template!r} has no place for the label.",
+            "Write {} in it.",
         )
     entailment, opposite, note = entailment_label(opened)
     rows: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""Which Auto classes know an architecture, and which class each chooses: transformers' own mappings.
+"""Which Auto classes know an architecture, and which class each chooses: the library's mappings.
 
 Imports transformers inside functions; no modelling module is imported by asking.
 """
@@ -16,8 +16,8 @@ from hfterm.models.types import FIRST, Architecture, Family
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from transformers import PreTrainedConfig
     from transformers.modeling_utils import PreTrainedModel
-    from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
 TASKS = MappingProxyType({
     "AutoModel": "hidden states",
@@ -45,7 +45,7 @@ def task_of(auto: str) -> str:
 
 
 @functools.cache
-def auto_classes() -> Mapping[str, type[_BaseAutoModelClass]]:
+def auto_classes() -> Mapping[str, type[object]]:
     """Every Auto class that opens models, by name, `FIRST` first."""
     from transformers.models.auto import modeling_auto
 
@@ -63,18 +63,30 @@ def auto_classes() -> Mapping[str, type[_BaseAutoModelClass]]:
 @functools.cache
 def model_types() -> Mapping[str, str]:
     """The architectures that transformers knows, and the class of their config."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto import configuration_auto
 
-    return MappingProxyType(dict(cast("Mapping[str, str]", CONFIG_MAPPING_NAMES)))
+    names: object = vars(configuration_auto)["CONFIG_MAPPING_NAMES"]
+    return MappingProxyType(dict(cast("Mapping[str, str]", names)))
+
+
+def _mapping(auto: str) -> Mapping[type[PreTrainedConfig], object]:
+    """An Auto class's own mapping from configs to classes; private, but there is no other."""
+    return cast(
+        "Mapping[type[PreTrainedConfig], object]", vars(auto_classes()[auto])["_model_mapping"]
+    )
 
 
 def concrete_name(auto: str, model_type: str) -> str:
     """The class that an Auto class chooses for an architecture; empty when it knows none."""
-    mapping = auto_classes()[auto]._model_mapping  # pyright: ignore[reportPrivateUsage]
-    names = cast("Mapping[str, str | tuple[str, ...]]", mapping._model_mapping)
+    names = cast("Mapping[str, str | tuple[str, ...]]", vars(_mapping(auto))["_model_mapping"])
     name = names.get(model_type, "")
     # some have several, and the config chooses: the first is the usual one
     return name if isinstance(name, str) else next((n for n in name if n), "")
+
+
+def concrete_types(auto: str, config: PreTrainedConfig) -> object:
+    """The class, or the several, that an Auto class has for a config; imports their module."""
+    return _mapping(auto)[type(config)]
 
 
 def classes_of(model_type: str) -> dict[str, str]:

@@ -28,14 +28,14 @@ def compare_models(first: ModelSpec, second: ModelSpec, job: Job | None = None) 
     differences: list[Difference] = []
     names = (type(left.model).__name__, type(right.model).__name__)
     if names[0] != names[1]:
-        differences.append(Difference("class", "class", *names))
+        differences.append(Difference("class", "class", names[0], names[1]))
     trees = (parameter_tree(left.model), parameter_tree(right.model))
     differences += _config(left.config, right.config)
     shapes = [{p.name: p.shape for p in tree.parameters} for tree in trees]
     for name in dict.fromkeys((*shapes[0], *shapes[1])):
         sides = [str(list(side[name])) if name in side else "–" for side in shapes]
         if sides[0] != sides[1]:
-            differences.append(Difference("parameter", name, *sides))
+            differences.append(Difference("parameter", name, sides[0], sides[1]))
     equal, changed = _weights(left.source, right.source, job)
     differences += changed
     return ModelComparison(
@@ -102,7 +102,7 @@ def _weights(left: ModelSource, right: ModelSource, job: Job) -> tuple[int, list
         job.progress("comparing weights", number, len(names), "weights")
         if name not in files[0] or name not in files[1]:
             there = ["stored" if name in side else "–" for side in files]
-            changed.append(Difference("weight", name, *there))
+            changed.append(Difference("weight", name, there[0], there[1]))
             continue
         with safe_open(files[0][name], "pt") as a, safe_open(files[1][name], "pt") as b:
             one, other = a.get_tensor(name), b.get_tensor(name)

@@ -42,8 +42,8 @@ def linear_modules(model: PreTrainedModel) -> dict[str, list[tuple[int, int]]]:
 
 
 def output_names(model: PreTrainedModel) -> set[str]:
-    """The last parts of the names of what ``all-linear`` leaves out: the output layer, new heads."""
-    names = set(HEADS)
+    """The last parts of the names of what ``all-linear`` leaves out: output layer and heads."""
+    names: set[str] = set(HEADS)
     output = model.get_output_embeddings()
     for name, module in model.named_modules():
         if module is output:
@@ -96,9 +96,7 @@ def lora_estimate(
         return sum(r * (rows + columns) for rows, columns in shapes[name])
 
     rows = tuple(
-        LoraRow(
-            name, len(found), tuple(dict.fromkeys(found)), added(name, rank), name in targets
-        )
+        LoraRow(name, len(found), tuple(dict.fromkeys(found)), added(name, rank), name in targets)
         for name, found in shapes.items()
     )
     total = sum(added(name, rank) for name in targets)

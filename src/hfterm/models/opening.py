@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
-from hfterm.hub.model_refs import resolve_model
+from hfterm.hub.model_refs import cached_model, describe, resolve_model
 from hfterm.job import Job
-from hfterm.models.catalogue import concrete_name, model_types, unknown_architecture
+from hfterm.models.catalogue import concrete_name, concrete_types, model_types, unknown_architecture
 from hfterm.models.types import LoadingReport, Mismatch, ModelSource, ModelSpec
 from hfterm.tokenization.loading import importing
 
@@ -42,18 +42,27 @@ def import_modelling() -> None:
         logging.disable_progress_bar()
 
 
-def find(ref: str, job: Job) -> ModelSource:
-    """What `ref` names; a hub id's small files are fetched."""
+def find(ref: str, job: Job, *, whole: bool = False) -> ModelSource:
+    """What `ref` names. A hub id's small files are fetched; with `whole`, all that is loaded.
+
+    Raises:
+        HftermError: it names nothing, or the hub can't be asked.
+    """
     import_modelling()
     source = resolve_model(ref, model_types())
     if source.kind != "hub":
         return source
-    from hfterm.hub.model_download import download_description
+    from hfterm.hub.model_download import download_description, download_model
 
-    folder = download_description(ref, job)
-    from hfterm.hub.model_refs import describe
-
-    return describe(ref, "hub", folder)
+    try:
+        if whole:
+            return describe(ref, "cache", download_model(ref, job))
+        return describe(ref, "hub", download_description(ref, job))
+    except HftermError:
+        cached = cached_model(ref)
+        if cached is None or whole:
+            raise
+        return describe(ref, "cache", cached)  # its config is here, if only that
 
 
 def load_config(
@@ -70,7 +79,7 @@ def load_config(
 
     try:
         if source.kind == "architecture":
-            config = cast("PreTrainedConfig", CONFIG_MAPPING[source.path]())
+            config = CONFIG_MAPPING[source.path]()
         else:
             target = source.path
             if source.base:
@@ -167,8 +176,7 @@ def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
             f"{auto} has no class for {config.model_type}.",
             f"hfterm classes {config.model_type} lists the classes it has.",
         )
-    mapping = auto_classes()[auto]._model_mapping  # pyright: ignore[reportPrivateUsage]
-    found = cast("object", mapping[type(config)])
+    found = concrete_types(auto, config)
     if isinstance(found, list | tuple):  # the config's own `architectures` chooses
         options = cast("tuple[type[PreTrainedModel], ...]", tuple(c for c in found if c))
         wanted = config.architectures or []
@@ -337,8 +345,14 @@ def out_of_memory(what: str) -> HftermError:
     return HftermError(
         "memory",
         f"Memory ran out with {what}.",
-        "Try a smaller batch or shorter text, bfloat16 or nf4, or free memory; nothing else is lost.",
+        "Try a smaller batch or text, bfloat16 or nf4, or free memory; nothing else is lost.",
     )
+
+
+def labels_of(config: PreTrainedConfig) -> tuple[str, ...]:
+    """The names of the labels, by id."""
+    labels = config.id2label or {}
+    return tuple(str(label) for _, label in sorted(labels.items(), key=lambda pair: int(pair[0])))
 
 
 def position_limit(config: PreTrainedConfig) -> int | None:

@@ -13,15 +13,25 @@ from hfterm.models.opening import (
     concrete_of,
     dry_run,
     find,
+    labels_of,
     load_config,
     on_meta,
     position_limit,
 )
-from hfterm.models.types import FIRST, ClassReport, ModelOverview, ModelSource, ModelSpec
+from hfterm.models.types import (
+    FIRST,
+    ClassReport,
+    Family,
+    ModelOverview,
+    ModelSource,
+    ModelSpec,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
     from transformers.modeling_utils import PreTrainedModel
+
 
 def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) -> ModelOverview:
     """Describe a model: every class that knows it, with what loading it would leave.
@@ -75,7 +85,7 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
         dtype=dtypes.most_common(1)[0][0] if dtypes else "",
         classes=tuple(classes),
         absent=tuple((auto, task_of(auto)) for auto in FIRST if auto not in known),
-        labels=_labels(config),
+        labels=labels_of(config),
         limit=position_limit(config),
         notes=tuple(notes),
     )
@@ -90,12 +100,7 @@ def _main_class(config: PreTrainedConfig, known: dict[str, str]) -> str:
     return next(iter(known.values()))
 
 
-def _labels(config: PreTrainedConfig) -> tuple[str, ...]:
-    labels: dict[int, str] = config.id2label or {}
-    return tuple(str(labels[id_]) for id_ in sorted(labels))
-
-
-def _family(config: PreTrainedConfig) -> str:
+def _family(config: PreTrainedConfig) -> Family:
     family = family_of(config.model_type)
     if family == "encoder" and getattr(config, "is_decoder", False):
         return "decoder"
@@ -162,7 +167,7 @@ def _try(
 
 
 def _changed(
-    report: ClassReport, verdict: str = "untrained", meaning: str = "", remedy: str = ""
+    report: ClassReport, verdict: Verdict = "untrained", meaning: str = "", remedy: str = ""
 ) -> ClassReport:
     import msgspec
 

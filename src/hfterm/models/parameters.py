@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from transformers.modeling_utils import PreTrainedModel
 
 
-def parameter_tree(
-    model: PreTrainedModel, report: LoadingReport | None = None
-) -> ParameterTree:
+def parameter_tree(model: PreTrainedModel, report: LoadingReport | None = None) -> ParameterTree:
     """Every parameter of a model (on the meta device, say), in the module's order.
 
     Args:

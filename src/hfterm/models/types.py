@@ -307,6 +307,7 @@ class LoadedInfo(msgspec.Struct, frozen=True):
         limit: tokens it has positions for; None without a limit of its own.
         tokenizer: the class of its tokenizer; empty when it has none.
         source: what a script gives to ``from_pretrained``.
+        skipped: modules that quantization left alone.
     """
 
     spec: ModelSpec
@@ -322,3 +323,4 @@ class LoadedInfo(msgspec.Struct, frozen=True):
     limit: int | None
     tokenizer: str
     source: ModelSource
+    skipped: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ def check_target(path: Path) -> None:
 def _write_parquet(source: GridSource, path: Path, job: Job) -> None:
     """All rows as one table; a column is text unless its values are all of one other type."""
     import pyarrow as arrow
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     rows = list(_rows(source, job))
     columns: dict[str, object] = {}
@@ -117,7 +117,7 @@ def _discard(temporary: str) -> None:
 class ExportModal(Modal[None]):
     """Asks where to, and writes in the background."""
 
-    HELP = "## Export\nThe ending of the name chooses the format: `.csv`, `.json`, `.jsonl`, `.parquet`."
+    HELP = "## Export\nThe name's ending is the format: `.csv`, `.json`, `.jsonl`, `.parquet`."
 
     def __init__(self, name: str, source: GridSource) -> None:
         super().__init__()
@@ -130,7 +130,9 @@ class ExportModal(Modal[None]):
             box.border_title = "Export"
             box.border_subtitle = f"{len(self._source):,} rows"
             yield Input(f"{self._name}.csv", compact=True)
-            yield Label(".csv, .json, .jsonl or .parquet · Enter writes · Esc closes", classes="hint")
+            yield Label(
+                ".csv, .json, .jsonl or .parquet · Enter writes · Esc closes", classes="hint"
+            )
             yield JobLine()
             yield Notice()
 

@@ -56,10 +56,14 @@ class LoadForm(Vertical):
         labels, seed = self._text("labels"), self._text("seed")
         if labels and (not labels.isdecimal() or int(labels) < 1):
             raise HftermError(
-                "bad-field", f"“labels” is {labels!r}, which is no number.", "Type 2 say, or nothing."
+                "bad-field",
+                f"“labels” is {labels!r}, which is no number.",
+                "Type 2 say, or nothing.",
             )
         if not seed.isdecimal():
-            raise HftermError("bad-field", f"“seed” is {seed!r}, which is no number.", "Type 0 say.")
+            raise HftermError(
+                "bad-field", f"“seed” is {seed!r}, which is no number.", "Type 0 say."
+            )
         return msgspec.convert(
             {
                 "ref": ref, "auto": auto,

@@ -308,7 +308,12 @@ def rank_rows(estimate: LoraEstimate) -> Rows:
         )
         values.append([f"LoRA r={rank}", trained, 100 * trained / full, 4 * trained])
     cells.append(
-        [Cell("full fine-tune"), Cell(f"{full:,}"), Cell("100"), Cell(size_text(estimate.full_bytes))]
+        [
+            Cell("full fine-tune"),
+            Cell(f"{full:,}"),
+            Cell("100"),
+            Cell(size_text(estimate.full_bytes)),
+        ]
     )
     values.append(["full fine-tune", full, 100.0, estimate.full_bytes])
     return Rows(columns, cells, values)

@@ -86,7 +86,9 @@ would be with so many labels.
             place = row - len(overview.classes) if overview else 0
             if overview and place < len(absent):
                 words.update(
-                    foreign(f"transformers has no {overview.model_type} class for {absent[place][0]}.")
+                    foreign(
+                        f"transformers has no {overview.model_type} class for {absent[place][0]}."
+                    )
                 )
             return
         tone = VERDICTS[report.verdict][1]

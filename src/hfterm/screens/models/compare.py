@@ -79,7 +79,9 @@ config fields and stored weights that differ; `change` is the norm of the differ
             foreign(found.meaning, "$text-muted"),
         ]
         if found.equal_weights:
-            lines.append(foreign(f"{found.equal_weights:,} stored weights are equal.", "$text-muted"))
+            lines.append(
+                foreign(f"{found.equal_weights:,} stored weights are equal.", "$text-muted")
+            )
         self.query_one("#compare-sum", Static).update(Content("\n").join(lines))
         grid = self.query_one("#compare-grid", DataGrid)
         grid.empty = "Nothing differs."

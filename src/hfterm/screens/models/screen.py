@@ -276,7 +276,7 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         """Go to the Load tab."""
         self.action_go_to_tab(LOAD)
 
-    # -- what the application asks -------------------------------------------------------------------
+    # -- what the application asks ---------------------------------------------------------------
 
     @property
     def page(self) -> ModelPage | None:

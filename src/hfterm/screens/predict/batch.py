@@ -89,9 +89,7 @@ Parquet.
             return
         self.post_message(ModelLoaded(info))
         table = await self.ask(
-            PredictRows(
-                spec=question.spec, source=source, options=question.options, batch=options
-            )
+            PredictRows(spec=question.spec, source=source, options=question.options, batch=options)
         )
         if table is None:
             return

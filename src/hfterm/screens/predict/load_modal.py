@@ -17,7 +17,7 @@ from hfterm.widgets.modals import Modal
 from hfterm.widgets.notice import Notice
 
 
-class LoadModal(Modal[ModelSpec]):
+class LoadModal(Modal[ModelSpec | None]):
     """The form over a spec; Enter in a field or the button loads."""
 
     HELP = """\

@@ -60,6 +60,11 @@ SLOW = ("text-generation", "seq2seq")
 """Tasks that wait for F5."""
 
 
+def full_path(path: str) -> str:
+    """A path as the engine needs it, which may be in another folder."""
+    return str(Path(path).expanduser().absolute())
+
+
 class PredictScreen(WorkbenchScreen):
     """Text and task above, what the model says below."""
 
@@ -68,9 +73,9 @@ class PredictScreen(WorkbenchScreen):
 
     HELP = """\
 # Predict
-Type a text, choose a task (`←` `→` on it, or `alt+t`), and press `F5`: the model is loaded with that
-task's head and says what it thinks. After that it follows as you type. `F6` chooses the model, the
-Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab and back.
+Type a text, choose a task (`←` `→` on it, or `alt+t`), and press `F5`: the model is loaded with
+that task's head and says what it makes of the text. After that it follows as you type. `F6`
+chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -193,7 +198,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
     def _show_spec(self) -> None:
         name = elide_middle(self.spec.ref or "no model", 40)
         fresh = self.loaded is not None and self.loaded.spec == self.spec
-        facts = [self.spec.auto]
+        facts: list[str] = []
         if self.spec.quantization != "none":
             facts.append(self.spec.quantization)
         elif self.spec.dtype != "auto":
@@ -219,8 +224,10 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
             self._timer.stop()
             self._timer = None
         live = self.loaded is not None and self.loaded.spec == self.spec
-        on_result = self.pages is not None and self.page is not None and self.page.id == "page-Result"
-        if live and on_result and self._fields.task not in SLOW and self.text.strip():
+        on_result = (
+            self.pages is not None and self.page is not None and self.page.id == "page-Result"
+        )
+        if live and on_result and self._fields.chosen not in SLOW and self.text.strip():
             self._timer = self.set_timer(LIVE, self.action_run)
 
     @on(TaskFields.Changed)
@@ -233,7 +240,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
     def _take_task(self) -> None:
         """Another task: another head, and its sample unless a text was typed."""
         fields = self._fields
-        task = cast("Task", fields.task)
+        task = cast("Task", fields.chosen)
         if self.text in SAMPLES.values():
             self.text = SAMPLES[task]
             self._panel.show(self.text)
@@ -265,7 +272,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
     def action_task(self) -> None:
         """The next task."""
         tasks = list(AUTO_OF)
-        now = tasks.index(cast("Task", self._fields.task))
+        now = tasks.index(cast("Task", self._fields.chosen))
         self.action_choose_task(tasks[(now + 1) % len(tasks)])
 
     def action_choose_task(self, task: str) -> None:
@@ -289,7 +296,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
 
     def open_model(self, ref: str) -> None:
         """Use another model, loaded as it is stored."""
-        self.spec = ModelSpec(ref=ref, auto=AUTO_OF[cast("Task", self._fields.task)])
+        self.spec = ModelSpec(ref=ref, auto=AUTO_OF[cast("Task", self._fields.chosen)])
         for page in self.query(PredictPage):
             page.outdated()
         self._show_spec()
@@ -318,7 +325,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
         )
         if not path:
             return
-        full = str(Path(path).expanduser().absolute())
+        full = full_path(path)
         try:
             document = await self.engine.call(ReadDocument(path=full))
         except HftermError as error:
@@ -346,7 +353,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
 
         self.post_message(ModelLoaded(None))
 
-    # -- what the application asks -------------------------------------------------------------------
+    # -- what the application asks ---------------------------------------------------------------
 
     def code(self) -> str:
         """The page's script."""
@@ -374,7 +381,7 @@ Models screen's Load tab (`F7`) how it is loaded. `F3` `F4` go to the Batch tab 
         if task is None or info.spec == self.spec:
             return
         self.spec = info.spec
-        if AUTO_OF[cast("Task", self._fields.task)] != info.spec.auto:
+        if AUTO_OF[cast("Task", self._fields.chosen)] != info.spec.auto:
             self.action_choose_task(task)
             self.spec = info.spec
         for page in self.query(PredictPage):

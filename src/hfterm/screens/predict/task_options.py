@@ -79,8 +79,8 @@ class TaskFields(Vertical):
         self._show_fields()
 
     @property
-    def task(self) -> str:
-        """The task."""
+    def chosen(self) -> str:
+        """The task that is chosen."""
         return self._choice("", "task")
 
     def choose(self, task: str) -> None:
@@ -104,7 +104,7 @@ class TaskFields(Vertical):
                 choice.value = LABEL_NONE
 
     def _show_fields(self) -> None:
-        wanted = USES[self.task]
+        wanted = USES[self.chosen]
         row: list[Widget] = [*self.query("Horizontal")[1].children]
         for widget in row:
             own = widget if isinstance(widget, Choice) else widget.query_one(Input)
@@ -149,9 +149,9 @@ class TaskFields(Vertical):
         """
         label = self._choice("label")
         values: dict[str, object] = {
-            "task": self.task, "long": self._choice("long"),
+            "task": self.chosen, "long": self._choice("long"),
         }  # fmt: skip
-        used = USES[self.task]
+        used = USES[self.chosen]
         if "label" in used:
             values["label"] = None if label == LABEL_NONE else int(label)
             values["backward"] = self._choice("gradients") == "yes"

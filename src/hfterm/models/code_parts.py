@@ -1,0 +1,116 @@
+"""The lines that scripts about models share: how one is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hfterm.models.types import ModelSource, ModelSpec
+
+
+def source_of(source: ModelSource) -> str:
+    """What a script gives to ``from_pretrained``: the folder; for the cache, the hub id."""
+    if source.kind in ("cache", "hub"):
+        return source.ref
+    return source.path
+
+
+def config_lines(source: ModelSource, num_labels: int | None = None) -> str:
+    """``config = …``."""
+    if source.kind == "architecture":
+        line = f"config = AutoConfig.for_model({source.path!r})\n"
+    else:
+        target = source.base or source_of(source)
+        extra = f", gguf_file={source.gguf!r}" if source.gguf else ""
+        line = f"config = AutoConfig.from_pretrained({target!r}{extra})\n"
+    return line + (f"config.num_labels = {num_labels}\n" if num_labels is not None else "")
+
+
+def from_pretrained(
+    source: ModelSource, auto: str, spec: ModelSpec, *, extra: tuple[str, ...] = ()
+) -> str:
+    """A ``from_pretrained`` call, one argument a line."""
+    told = [repr(source_of(source))]
+    if spec.num_labels is not None:
+        told.append(f"num_labels={spec.num_labels}")
+    if source.gguf:
+        told.append(f"gguf_file={source.gguf!r}")
+    elif not spec.allow_pickle:
+        told.append("use_safetensors=True")
+    if spec.allow_code:
+        told.append("trust_remote_code=True")
+    told += extra
+    return f"{auto}.from_pretrained(\n" + "".join(f"    {part},\n" for part in told) + ")\n"
+
+
+def tokenizer_lines(source: ModelSource, spec: ModelSpec, other: str = "") -> str:
+    """``tokenizer = …``."""
+    target = other or spec.tokenizer or source_of(source)
+    if source.kind == "config" and not spec.tokenizer:
+        target = str(Path(source.path).parent)
+    extra = f", gguf_file={source.gguf!r}" if source.gguf else ""
+    return f"tokenizer = AutoTokenizer.from_pretrained({target!r}{extra})\n"
+
+
+def imports(*names: str, torch: bool = True) -> str:
+    """Torch first, then names of transformers, sorted."""
+    line = f"from transformers import {', '.join(sorted(set(names)))}\n\n"
+    return f"import torch\n{line}" if torch else line
+
+
+def load_lines(source: ModelSource, spec: ModelSpec, skipped: tuple[str, ...] = ()) -> str:
+    """``model = …``, as hfterm loads it."""
+    auto = spec.auto or "AutoModel"
+    seed = f"torch.manual_seed({spec.seed})\n"
+    move = f'model = model.to("{spec.device}")\n' if spec.device != "cpu" else ""
+    if spec.random or source.weights == "none":
+        dtype = "" if spec.dtype == "auto" else f", dtype=torch.{spec.dtype}"
+        built = (
+            f"{auto}.from_config(config{dtype})"
+            if auto.startswith("AutoModel")
+            else f"{auto}(config)"
+        )
+        return f"{config_lines(source, spec.num_labels)}{seed}model = {built}\n{move}model.eval()\n"
+    extra: list[str] = []
+    before = ""
+    if spec.ignore_mismatched:
+        extra.append("ignore_mismatched_sizes=True")
+    if spec.quantization == "none":
+        extra.append('dtype="auto"' if spec.dtype == "auto" else f"dtype=torch.{spec.dtype}")
+    else:
+        dtype = "bfloat16" if spec.dtype == "auto" else spec.dtype
+        before = quantization_lines(spec, skipped)
+        extra += [
+            "quantization_config=quantization",
+            f'device_map={{"": {spec.device!r}}}',
+            f"dtype=torch.{dtype}",
+        ]
+        move = ""
+    call = from_pretrained(source, auto, spec, extra=tuple(extra))
+    return f"{before}{seed}model = {call}{move}model.eval()\n"
+
+
+def quantization_lines(spec: ModelSpec, skipped: tuple[str, ...]) -> str:
+    """``quantization = BitsAndBytesConfig(…)``."""
+    told = (
+        ["load_in_8bit=True"]
+        if spec.quantization == "int8"
+        else [
+            "load_in_4bit=True",
+            'bnb_4bit_quant_type="nf4"',
+            "bnb_4bit_use_double_quant=True",
+            "bnb_4bit_compute_dtype=torch.bfloat16",
+        ]
+    )
+    told.append(f"llm_int8_skip_modules={list(skipped)!r}")
+    lines = "".join(f"    {part},\n" for part in told)
+    return f"quantization = BitsAndBytesConfig(\n{lines})\n"
+
+
+def load_imports(source: ModelSource, spec: ModelSpec) -> list[str]:
+    """The names of transformers that `load_lines` uses."""
+    names = [spec.auto or "AutoModel"]
+    if spec.random or source.weights == "none":
+        names.append("AutoConfig")
+    elif spec.quantization != "none":
+        names.append("BitsAndBytesConfig")
+    return names
