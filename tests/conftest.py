@@ -1,6 +1,6 @@
 """What every test directory shares: isolation from the user, the zoo, the starter kit, an engine.
 
-Makes `zoo`, `corpus`, `pty_terminal` and `hub_server` importable.
+Makes `zoo`, `model_zoo`, `corpus`, `pty_terminal` and `hub_server` importable.
 """
 
 from __future__ import annotations
@@ -173,6 +173,14 @@ def start(starter_kit: Path) -> Iterator[Callable[..., PtyTerminal]]:
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Name → folder of every zoo member, built once a session. Read only."""
     return build_zoo(tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="session")
+def model_zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Name → folder of every model of the zoo, built once a session. Read only."""
+    from model_zoo import build_model_zoo
+
+    return build_model_zoo(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

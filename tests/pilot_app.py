@@ -99,6 +99,10 @@ class BorrowedEngine(EngineClient):
         """A chance to look at an answer before the app does."""
         return answer
 
+    async def unload(self) -> None:
+        """The model goes, but the process stays for the next test."""
+        self._set(EngineStatus("off"))
+
     async def close(self) -> None:
         """The process stays for the next test."""
         self._on_status = None
@@ -210,4 +214,26 @@ async def go_to(pilot: Pilot[None], title: str) -> None:
             await settled(pilot, lambda: page(app).id == f"page-{title}", f"the {title} tab")
             return
         await pilot.press("f4")
+    pytest.fail(f"F4 never comes to {title}")
+
+
+def table(app: HftermApp, name: str) -> list[dict[str, Value]]:
+    """All rows of any table in sight, by the labels of its columns."""
+    source = app.screen.query_one(f"#{name}", DataGrid).source
+    labels = [column.label for column in source.columns]
+    return [dict(zip(labels, source.values(i), strict=True)) for i in range(len(source))]
+
+
+async def tab(pilot: Pilot[None], title: str) -> None:
+    """Press F4 until a tab of the screen in sight is open."""
+    app = pilot.app
+    tabs = app.screen.query_one(Tabs)
+    for _ in range(tabs.tab_count):
+        if tabs.active_tab is not None and str(tabs.active_tab.label) == title:
+            await settled(
+                pilot, lambda: app.screen.query_one(f"#page-{title}").display, f"the {title} tab"
+            )
+            return
+        await pilot.press("f4")
+        await pilot.pause()
     pytest.fail(f"F4 never comes to {title}")

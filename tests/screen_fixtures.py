@@ -34,6 +34,7 @@ class MakeApp(Protocol):
         settings: Settings | None = None,
         problems: Sequence[str] = (),
         most: int = 200_000,
+        mode: str = "tokenize",
     ) -> HftermApp: ...
 
 
@@ -49,17 +50,21 @@ def make_app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         settings: Settings | None = None,
         problems: Sequence[str] = (),
         most: int = 200_000,
+        mode: str = "tokenize",
     ) -> HftermApp:
         start = StartOptions(str(model), text, live_delay=0.01, max_editor_chars=most)
         if own_engine:
-            return HftermApp(settings, start, problems=problems)
+            return HftermApp(settings, start, problems=problems, mode=mode)
         background: BackgroundEngine = request.getfixturevalue("background_engine")
 
-        def borrow(on_status: Callable[[EngineStatus], None]) -> BorrowedEngine:
+        def borrow(
+            _: str = "", on_status: Callable[[EngineStatus], None] | None = None, **__: bool
+        ) -> BorrowedEngine:
+            assert on_status is not None
             return BorrowedEngine(background, on_status)
 
         with monkeypatch.context() as patch:
             patch.setattr(hfterm.app, "EngineClient", borrow)
-            return HftermApp(settings, start, problems=problems)
+            return HftermApp(settings, start, problems=problems, mode=mode)
 
     return make

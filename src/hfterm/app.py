@@ -32,6 +32,7 @@ from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
+from hfterm.widgets.alt_digits import let_alt_digits_through
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
 
@@ -105,6 +106,7 @@ class HftermApp(KeysInOrder):
         mode: str = SCREENS[0].mode,
     ) -> None:
         install_backstop()
+        let_alt_digits_through()
         # with few colours, or none, the terminal's own are used and none is computed
         self._shallow = color is not None and color.depth <= ColorDepth.COLORS_16
         super().__init__(ansi_color=True if self._shallow else None)

@@ -43,6 +43,7 @@ def loaded_after(*names: str) -> set[str]:
 def test_the_interface_imports_nothing_heavy() -> None:
     names = ["hfterm.app", "hfterm.launch", *modules("hfterm.screens", "hfterm.widgets")]
     assert "hfterm.screens.tokenize.train" in names
+    assert {"hfterm.screens.models.memory", "hfterm.screens.predict.batch"} <= set(names)
     loaded = loaded_after(*names, "hfterm.engine.client")
     assert "textual" in loaded
     assert HEAVY.isdisjoint(loaded)
@@ -60,7 +61,15 @@ def test_the_first_frame_imports_no_tab() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["hfterm.tokenization", "hfterm.hub", "hfterm.system", "hfterm.engine", "hfterm.job"],
+    [
+        "hfterm.tokenization",
+        "hfterm.models",
+        "hfterm.inference",
+        "hfterm.hub",
+        "hfterm.system",
+        "hfterm.engine",
+        "hfterm.job",
+    ],
 )
 def test_the_domain_never_imports_textual(package: str) -> None:
     names = [name for name in modules(package) if not name.endswith("__main__")]
@@ -152,12 +161,15 @@ def focusable(cls: type[Widget]) -> bool:
     return bool(cls.__dict__.get("can_focus", False)) or issubclass(cls, Screen)
 
 
+GROUNDS = {"Modal", "WorkbenchScreen", "TabPage", "TokenizePage", "ModelPage", "PredictPage"}
+"""Classes that others stand on."""
+
+
 def test_every_screen_and_focusable_widget_has_help() -> None:
     checked = [
         cls
         for cls in own_widgets()
-        if (focusable(cls) or cls.__name__.endswith("Page"))
-        and cls.__name__ not in ("Modal", "WorkbenchScreen", "TabPage", "TokenizePage")
+        if (focusable(cls) or cls.__name__.endswith("Page")) and cls.__name__ not in GROUNDS
     ]
     names = {cls.__name__ for cls in checked}
     assert {"TokenizeScreen", "DataGrid", "TokenStrip", "CodeModal", "TrainPage"} <= names

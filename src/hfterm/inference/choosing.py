@@ -38,6 +38,15 @@ def choose(opened: OpenModel, text: str, choices: Sequence[str], long: Long = "a
     if limit is not None and length > limit:
         if long == "ask":
             raise too_long(opened, length, "text with its longest option")
+        alone = opened.text(text, add_special_tokens=False, truncation=False)
+        option = length - len(cast("Sequence[int]", alone["input_ids"]))
+        if option >= limit:
+            raise HftermError(
+                "too-long",
+                f"The longest option has {option:,} tokens and {opened.info.spec.ref} takes "
+                f"{limit:,} with the text.",
+                "Shorten the option.",
+            )
         told |= {"truncation": "only_first", "max_length": limit}
         encoding = opened.text([text] * len(named), named, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
     inputs = {name: value.unsqueeze(0) for name, value in model_inputs(opened, encoding).items()}

@@ -25,7 +25,7 @@ def activation_of(opened: OpenModel) -> Activation:
     """What makes probabilities of the logits: the config's problem type says."""
     if opened.model.config.problem_type == "multi_label_classification":
         return "sigmoid"
-    if opened.model.config.num_labels == 1:
+    if opened.model.config.num_labels == 1 or opened.model.config.problem_type == "regression":
         return "none"
     return "softmax"
 
@@ -114,7 +114,8 @@ def loss_of(opened: OpenModel, inputs: dict[str, Tensor], label: int, *, backwar
         labels = functional.one_hot(target, count).float()
         function = "binary_cross_entropy_with_logits"
     elif activation == "none":
-        labels, function = target.float(), "mse_loss"
+        wanted = functional.one_hot(target, count) if count > 1 else target
+        labels, function = wanted.float(), "mse_loss"
     trainable = backward and opened.info.spec.quantization == "none"
     opened.model.zero_grad(set_to_none=True)
     with torch.set_grad_enabled(trainable):

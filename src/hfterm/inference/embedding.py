@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
-from hfterm.inference.inputs import check_finite, ensure_padding, model_inputs, too_long
+from hfterm.inference.inputs import (
+    check_finite,
+    ensure_padding,
+    model_inputs,
+    no_tokens,
+    too_long,
+)
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import Embedding, Long, Pooling
 
@@ -40,29 +46,39 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 def hidden_states(
-    opened: OpenModel, texts: Sequence[str], long: Long = "ask"
-) -> tuple[Tensor, Tensor, int]:
-    """(last hidden states, mask, tokens cut) of a batch.
+    opened: OpenModel, texts: Sequence[str], long: Long = "ask", first: int = 0
+) -> tuple[Tensor, Tensor, list[int]]:
+    """(last hidden states, mask, tokens cut of each text) of a batch.
+
+    Args:
+        opened: the model.
+        texts: of the batch.
+        long: what to do with one that does not fit.
+        first: texts before this batch, for naming one of it.
 
     Raises:
-        HftermError: a text does not fit, or the model has no hidden states to pool.
+        HftermError: a text is empty or does not fit, or the model has no hidden states to pool.
     """
     import torch
 
     ensure_padding(opened)
     lengths = [len(ids) for ids in _plain(opened, texts)]
     limit = opened.info.limit
-    cut = 0
+    cut = [0] * len(lengths)
     if limit is not None and max(lengths) > limit:
         if long == "ask":
-            raise too_long(opened, max(lengths))
-        cut = sum(max(0, length - limit) for length in lengths)
+            row = next(index for index, length in enumerate(lengths) if length > limit)
+            raise too_long(opened, lengths[row], f"text {first + row + 1:,}")
+        cut = [max(0, length - limit) for length in lengths]
+    if 0 in lengths:
+        raise no_tokens(first + lengths.index(0))
     encoding = opened.text(
         list(texts),
         padding=True,
-        truncation=cut > 0,
-        max_length=limit if cut else None,
+        truncation=any(cut),
+        max_length=limit if any(cut) else None,
         return_tensors="pt",
+        return_attention_mask=True,
     )
     inputs = model_inputs(opened, encoding)
     mask = cast("Tensor", encoding["attention_mask"]).to(opened.model.device)
@@ -115,6 +131,6 @@ def embed(
         norms=tuple(norms.tolist()),
         similarity=tuple(tuple(row) for row in (unit @ unit.T).tolist()),
         tokens=tuple(int(count) for count in mask.sum(dim=1).tolist()),
-        cut=cut,
+        cut=sum(cut),
         pooling=pooling,
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
-from hfterm.inference.inputs import check_finite, ensure_padding, prepare, too_long
+from hfterm.inference.inputs import check_finite, ensure_padding, prepare
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import Generation, Long, Step
 from hfterm.job import Job
@@ -47,24 +47,15 @@ def generate(
     job = job or Job()
     ensure_padding(opened)
     prompt = _chat(opened, text) if chat else text
-    if chat:
-        inputs = opened.text(prompt, return_tensors="pt", add_special_tokens=False)
-        ids = cast("Tensor", inputs["input_ids"]).to(opened.model.device)
-        if opened.info.limit and ids.shape[1] > opened.info.limit:
-            raise too_long(opened, int(ids.shape[1]), "prompt")
-    else:
-        side = opened.text.truncation_side
-        opened.text.truncation_side = "left"
-        try:
-            prepared = prepare(opened, prompt, long="truncate" if long == "window" else long)
-        finally:
-            opened.text.truncation_side = side
-        ids = prepared.inputs["input_ids"]
+    # a prompt that is cut leaves room for what is asked, or half of the context
+    spare = max(1, min(new_tokens, (opened.info.limit or 0) // 2))
+    prepared = prepare(
+        opened, prompt, long="truncate" if long == "window" else long, special=not chat,
+        spare=spare,
+    )  # fmt: skip
+    ids = prepared.inputs["input_ids"]
     length = int(ids.shape[1])
-    room = opened.info.limit - length if opened.info.limit else new_tokens
-    if room <= 0:
-        raise too_long(opened, length + 1, "prompt with one new token")
-    asked = min(new_tokens, room)
+    asked = min(new_tokens, opened.info.limit - length) if opened.info.limit else new_tokens
     torch.manual_seed(seed)
     began = time.monotonic()
 
@@ -72,10 +63,15 @@ def generate(
         job.progress("generating", int(sequences.shape[1]) - length, asked, "tokens")
         return torch.zeros(sequences.shape[0], dtype=torch.bool, device=sequences.device)
 
+    def finite(_: LongTensor, scores: FloatTensor) -> FloatTensor:
+        if bool((scores.isnan() | scores.isposinf()).any()):  # sampling would fail in torch
+            check_finite(opened, scores)
+        return scores
+
     told: dict[str, object] = {"do_sample": temperature > 0}
     if temperature > 0:
         told |= {"temperature": temperature, "top_p": top_p, "top_k": 0}
-    from transformers import StoppingCriteriaList
+    from transformers import LogitsProcessorList, StoppingCriteriaList
 
     with memory_errors("this generation"), torch.no_grad():
         output = opened.model.generate(  # pyright: ignore[reportCallIssue]
@@ -84,13 +80,13 @@ def generate(
             max_new_tokens=asked,
             output_logits=True,
             return_dict_in_generate=True,
+            logits_processor=LogitsProcessorList([finite]),  # pyright: ignore[reportArgumentType]
             stopping_criteria=StoppingCriteriaList([each]),  # pyright: ignore[reportArgumentType]
             **told,
         )
     seconds = time.monotonic() - began
     new = cast("list[int]", output.sequences[0, length:].tolist())
     rows = cast("Sequence[Tensor]", output.logits)
-    check_finite(opened, rows[0])
     steps = [step_of(opened, index, id_, rows[index][0]) for index, id_ in enumerate(new)]
     ends = opened.model.generation_config.eos_token_id if opened.model.generation_config else None
     stops = {ends} if isinstance(ends, int) else set(ends or ())

@@ -60,9 +60,18 @@ def too_long(opened: OpenModel, tokens: int, what: str = "text") -> HftermError:
     )
 
 
+def no_tokens(row: int) -> HftermError:
+    """The error for a text of a batch, counted from 0, that has no tokens at all."""
+    return HftermError(
+        "empty",
+        f"Row {row + 1:,}: there is no text, so there are no tokens.",
+        "Remove the row, or put a text into it.",
+    )
+
+
 def prepare(
     opened: OpenModel, text: str, pair: str | None = None, long: Long = "ask", *,
-    only_pair: bool = False, always_window: bool = False,
+    only_pair: bool = False, always_window: bool = False, special: bool = True, spare: int = 0,
 ) -> Prepared:  # fmt: skip
     """Tokenize a text, or a pair, for the model.
 
@@ -73,33 +82,70 @@ def prepare(
         long: what to do when it does not fit.
         only_pair: cut or slide the second sequence only (a question stays whole).
         always_window: slide even when nobody said so: the task is made for it.
+        special: with the special tokens that the tokenizer adds.
+        spare: a prompt's: cut from its beginning, and so far that as many tokens fit after it.
 
     Raises:
         HftermError: it does not fit and `long` is ``ask``, or the tokenizer is another model's.
     """
     tokenizer = opened.text
     limit = opened.info.limit
-    told: dict[str, object] = {"return_tensors": "pt"}
+    told: dict[str, object] = {
+        "return_tensors": "pt",
+        "return_special_tokens_mask": True,
+        "add_special_tokens": special,
+    }
     if tokenizer.is_fast:
         told["return_offsets_mapping"] = True
-    plain = tokenizer(text, pair, truncation=False)
+    plain = tokenizer(text, pair, truncation=False, add_special_tokens=special)
     tokens = len(cast("Sequence[int]", plain["input_ids"]))
     cut = 0
-    if limit is not None and tokens > limit:
+    side = tokenizer.truncation_side
+    if limit is not None and tokens > limit - bool(spare):
         if long == "ask" and not always_window:
+            if spare:
+                raise too_long(opened, tokens + 1, "prompt with one new token")
             raise too_long(opened, tokens, "pair of texts" if pair is not None else "text")
-        told |= {"truncation": "only_second" if only_pair else True, "max_length": limit}
+        told |= {"truncation": "only_second" if only_pair else True, "max_length": limit - spare}
+        if only_pair:
+            _check_first(opened, tokens, pair or "", slides=long != "truncate")
         if long == "truncate":
-            cut = tokens - limit
+            cut = tokens - limit + spare
         else:
-            ensure_padding(opened)
-            told |= {
-                "stride": limit // OVERLAP,
-                "return_overflowing_tokens": True,
-                "padding": True,
-            }
-    encoding = tokenizer(text, pair, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
+            told |= _windows(opened, limit)
+            tokenizer.truncation_side = "right"  # windows from the beginning on
+        if spare:
+            tokenizer.truncation_side = "left"
+    try:
+        encoding = tokenizer(text, pair, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    finally:
+        tokenizer.truncation_side = side
     return Prepared(encoding, model_inputs(opened, encoding), tokens, cut)
+
+
+def _windows(opened: OpenModel, limit: int) -> dict[str, object]:
+    if not opened.text.is_fast:
+        raise HftermError(
+            "no-windows",
+            f"{opened.info.tokenizer} is a Python tokenizer: it can't cut a text into windows.",
+            "Set “long texts” to truncate, or use the fast tokenizer of the same model.",
+        )
+    ensure_padding(opened)
+    return {"stride": limit // OVERLAP, "return_overflowing_tokens": True, "padding": True}
+
+
+def _check_first(opened: OpenModel, tokens: int, pair: str, *, slides: bool) -> None:
+    """Refuse a first sequence that leaves no room for the second, which would be cut to nothing."""
+    limit = opened.info.limit or 0
+    alone = opened.text(pair, add_special_tokens=False, truncation=False)
+    first = tokens - len(cast("Sequence[int]", alone["input_ids"]))
+    if limit - first <= (limit // OVERLAP if slides else 0):
+        raise HftermError(
+            "too-long",
+            f"The question has {first:,} tokens and {opened.info.spec.ref} takes {limit:,} with "
+            "its context.",
+            "Shorten the question.",
+        )
 
 
 def model_inputs(opened: OpenModel, encoding: Mapping[str, object]) -> dict[str, Tensor]:
@@ -124,6 +170,14 @@ def model_inputs(opened: OpenModel, encoding: Mapping[str, object]) -> dict[str,
         )
     if not ids.numel():
         raise HftermError("empty", "There is no text, so there are no tokens.", "Type a text.")
+    types = inputs.get("token_type_ids")
+    kinds = getattr(opened.model.config, "type_vocab_size", None)
+    if types is not None and isinstance(kinds, int) and int(types.max()) >= max(kinds, 1):
+        raise HftermError(
+            "vocabulary",
+            f"The tokenizer gives token type {int(types.max())}, but the model knows only {kinds}.",
+            "Use the tokenizer the model was trained with.",
+        )
     return inputs
 
 
@@ -152,6 +206,12 @@ def check_finite(opened: OpenModel, logits: Tensor) -> None:
         f"The logits are NaN or infinite: {cause}.",
         "Load it in float32; if that is no better, the checkpoint is damaged.",
     )
+
+
+def special_of(prepared: Prepared, window: int) -> list[bool]:
+    """Whether each token of a window is one that the tokenizer added, or padding."""
+    rows = cast("Tensor", prepared.encoding["special_tokens_mask"])
+    return [bool(special) for special in rows[window].tolist()]
 
 
 def offsets_of(prepared: Prepared, window: int) -> list[tuple[int, int]] | None:

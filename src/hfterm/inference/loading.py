@@ -140,10 +140,18 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
 def _check_device(device: str) -> None:
     import torch
 
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    try:
+        named = torch.device(device)
+        there = named.type == "cpu" or (
+            named.type == getattr(torch.accelerator.current_accelerator(), "type", "")
+            and (named.index or 0) < torch.accelerator.device_count()
+        )
+    except RuntimeError:  # torch knows no such name
+        there = False
+    if not there:
         raise HftermError(
             "no-device",
-            f"There is no device {device} here.",
+            f"There is no device {device!r} here.",
             "Choose cpu, or look at hfterm doctor.",
         )
 
@@ -278,7 +286,9 @@ def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedToke
     """The tokenizer; None when there is none, which only the tasks that need it mind."""
     from transformers import AutoTokenizer
 
-    if spec.tokenizer:
+    if spec.tokenizer and _has_tokenizer(spec.tokenizer):  # a tokenizer alone, just trained say
+        folder, gguf = spec.tokenizer, ""
+    elif spec.tokenizer:
         other = find(spec.tokenizer, job)
         folder, gguf = other.path, other.gguf
     elif source.kind == "architecture":
@@ -308,4 +318,5 @@ def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedToke
 
 
 def _has_tokenizer(folder: str) -> bool:
-    return any((Path(folder) / name).exists() for name in ("tokenizer.json", "vocab.txt"))
+    names = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
+    return any((Path(folder) / name).exists() for name in names)

@@ -5,6 +5,7 @@ Imports torch inside functions: for an engine process.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
@@ -16,6 +17,16 @@ from hfterm.job import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from transformers import GenerationConfig
+
+
+def forced_tokens(config: GenerationConfig | None) -> tuple[int | None, int | None]:
+    """The first and the last token that a generation config forces."""
+    found: list[int | None] = []
+    for name in ("forced_bos_token_id", "forced_eos_token_id"):
+        value: int | Sequence[int] | None = getattr(config, name, None)
+        found.append(value if isinstance(value, int) else min(value) if value else None)
+    return found[0], found[1]
 
 
 def decode_by_hand(
@@ -51,29 +62,39 @@ def decode_by_hand(
         )
     ends = model.generation_config.eos_token_id if model.generation_config else None
     stops = {ends} if isinstance(ends, int) else set(ends or ())
+    # what generate() puts at the first and the last place whatever the logits say, as BART's does
+    forced = forced_tokens(model.generation_config)
+    asked = min(new_tokens, opened.info.limit) if opened.info.limit else new_tokens
     steps: list[Step] = []
     decoded = torch.tensor([[start]], device=model.device)
     ended = "length"
     with memory_errors("this text"), torch.no_grad():
         states: Tensor = model.get_encoder()(input_ids=ids, attention_mask=mask).last_hidden_state
         check_finite(opened, states)
-        for index in range(new_tokens):
-            job.progress("decoding", index, new_tokens, "tokens")
+        for index in range(asked):
+            job.progress("decoding", index, asked, "tokens")
             logits: Tensor = model(
                 encoder_outputs=BaseModelOutput(last_hidden_state=states),  # pyright: ignore[reportArgumentType]
                 attention_mask=mask,
                 decoder_input_ids=decoded,
             ).logits[0, -1]
+            check_finite(opened, logits)
             token = int(logits.argmax())
+            if index == 0 and forced[0] is not None:
+                token = forced[0]
+            if index == asked - 1 and forced[1] is not None:
+                token = forced[1]
             steps.append(step_of(opened, index, token, logits))
             decoded = torch.cat([decoded, torch.tensor([[token]], device=model.device)], dim=1)
             if token in stops:
                 ended = "end token"
                 break
+        if ended == "length" and asked < new_tokens:
+            ended = "context full"
         whole = cast(
             "Tensor",
             model.generate(  # pyright: ignore[reportCallIssue]
-                input_ids=ids, attention_mask=mask, max_new_tokens=new_tokens, do_sample=False,
+                input_ids=ids, attention_mask=mask, max_new_tokens=asked, do_sample=False,
                 num_beams=1,
             ),
         )  # fmt: skip

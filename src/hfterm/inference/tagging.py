@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from hfterm.inference.inputs import check_finite, offsets_of, prepare
+from hfterm.inference.inputs import check_finite, offsets_of, prepare, special_of
 from hfterm.inference.loading import OpenModel, memory_errors
+from hfterm.inference.options import OVERLAP
 from hfterm.inference.types import Entity, Long, TaggedToken, Tagging
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ OUTSIDE = "O"
 def tag(opened: OpenModel, text: str, long: Long = "ask") -> Tagging:
     """Label every token of a text.
 
-    A token that two windows share is taken from the one that shows more of its surroundings.
+    A token that two windows share is taken from the one that shows more of its surroundings. It
+    is known by its number: the bytes of one character are tokens of one span.
 
     Raises:
         HftermError: the text does not fit, or the logits are no numbers.
@@ -35,33 +37,30 @@ def tag(opened: OpenModel, text: str, long: Long = "ask") -> Tagging:
     shares = torch.softmax(logits.float(), dim=-1)
     best = shares.max(dim=-1)
     labels = opened.info.labels
-    found: dict[tuple[int, int] | int, tuple[int, TaggedToken]] = {}
-    special = set(opened.text.all_special_ids)
+    found: dict[int, tuple[int, TaggedToken]] = {}
+    step = special_of(prepared, 0).count(False) - (opened.info.limit or 0) // OVERLAP
     for window in range(prepared.windows):
         ids = cast("list[int]", prepared.inputs["input_ids"][window].tolist())
         offsets = offsets_of(prepared, window)
         names = opened.text.convert_ids_to_tokens(ids)
-        for position, id_ in enumerate(ids):
-            if id_ in special:
-                continue
+        special = special_of(prepared, window)
+        positions = [position for position in range(len(ids)) if not special[position]]
+        for number, position in enumerate(positions):
+            index = window * step + number
             span = offsets[position] if offsets is not None else None
-            room = min(position, len(ids) - position)
-            key = span if span is not None else len(found)
-            if key in found and found[key][0] >= room:
+            room = min(number, len(positions) - 1 - number)
+            if index in found and found[index][0] >= room:
                 continue
             label = int(best.indices[window, position])
-            found[key] = (
+            found[index] = (
                 room,
                 TaggedToken(
-                    0, str(names[position]),
+                    index, str(names[position]),
                     span[0] if span else None, span[1] if span else None,
                     labels[label], float(best.values[window, position]),
                 ),
             )  # fmt: skip
-    tokens = [
-        TaggedToken(index, token.token, token.start, token.end, token.label, token.probability)
-        for index, (_, token) in enumerate(found.values())
-    ]
+    tokens = [found[index][1] for index in sorted(found)]
     return Tagging(tuple(tokens), tuple(entities_of(tokens, text)), prepared.windows, prepared.cut)
 
 

@@ -25,7 +25,9 @@ def entailment_label(opened: OpenModel) -> tuple[int, int, str]:
     entailment = next((i for i, label in enumerate(labels) if label.startswith("entail")), None)
     opposite = next((i for i, label in enumerate(labels) if label.startswith("contra")), None)
     if entailment is not None:
-        return entailment, 0 if opposite is None else opposite, ""
+        if opposite is None:  # as the library's pipeline takes it
+            opposite = 0 if entailment else len(labels) - 1
+        return entailment, opposite, ""
     last = len(labels) - 1
     return (
         last,

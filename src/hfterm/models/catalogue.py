@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from transformers import PreTrainedConfig
-    from transformers.modeling_utils import PreTrainedModel
 
 TASKS = MappingProxyType({
     "AutoModel": "hidden states",
@@ -93,13 +92,6 @@ def classes_of(model_type: str) -> dict[str, str]:
     """Auto class → concrete class, for all that know an architecture."""
     named = {auto: concrete_name(auto, model_type) for auto in auto_classes()}
     return {auto: name for auto, name in named.items() if name}
-
-
-def concrete_class(name: str) -> type[PreTrainedModel]:
-    """A model class by its name; imports its module."""
-    import transformers
-
-    return cast("type[PreTrainedModel]", getattr(transformers, name))
 
 
 @functools.cache

@@ -157,17 +157,17 @@ def _weights(
     model: PreTrainedModel, precision: Precision, new_modules: Sequence[str], rest: int = 2
 ) -> int:
     """Bytes of weights and buffers; `rest` is the width of what is not quantized."""
-    from hfterm.models.memory_layers import quantizable, quantized_bytes
+    from hfterm.models.memory_layers import matrix_shape, quantizable, quantized_bytes
 
     buffers = _nbytes(list(model.buffers()))
     if precision in {"float32", "bfloat16"}:
         return buffers + _nbytes(list(model.parameters()), 4 if precision == "float32" else 2)
-    matrices = [
-        module.get_parameter("weight") for module in quantizable(model, new_modules).values()
-    ]
+    layers = list(quantizable(model, new_modules).values())
+    matrices = [layer.get_parameter("weight") for layer in layers]
     others = _nbytes([*model.parameters()], rest) - _nbytes(matrices, rest)
     return buffers + others + sum(
-        quantized_bytes(matrix.numel(), int(matrix.shape[0]), precision) for matrix in matrices
+        quantized_bytes(matrix.numel(), matrix_shape(layer)[0], precision)
+        for layer, matrix in zip(layers, matrices, strict=True)
     )  # fmt: skip
 
 

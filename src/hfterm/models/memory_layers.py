@@ -111,7 +111,7 @@ def adapt(modules: Sequence[nn.Module], rank: int) -> list[nn.Parameter]:
 
     made: list[nn.Parameter] = []
     for module in modules:
-        outputs, inputs = _shape(module)
+        outputs, inputs = matrix_shape(module)
         down = torch.nn.Parameter(torch.empty(rank, inputs, device="meta"))
         up = torch.nn.Parameter(torch.empty(outputs, rank, device="meta"))
         made += [down, up]
@@ -123,7 +123,7 @@ def _replace_forward(module: nn.Module, forward: Callable[..., Tensor]) -> None:
     module.forward = forward
 
 
-def _shape(module: nn.Module) -> tuple[int, int]:
+def matrix_shape(module: nn.Module) -> tuple[int, int]:
     """Outputs and inputs of a linear layer; GPT-2's `Conv1D` keeps its matrix turned."""
     import torch
 
@@ -149,7 +149,7 @@ def _int8_infer(module: nn.Module, x: Tensor) -> Tensor:
     """LLM.int8: activations are quantized too, row by row; outlier columns are not counted."""
     import torch
 
-    outputs, _ = _shape(module)
+    outputs, _ = matrix_shape(module)
     flat = x.reshape(-1, x.shape[-1])
     half = flat.to(torch.float16)
     outliers = half.abs() >= 1
@@ -166,7 +166,7 @@ def _nf4_infer(module: nn.Module, x: Tensor) -> Tensor:
     """The first pass repacks the matrix for AVX512-BF16, through 32-bit numbers."""
     import torch
 
-    outputs, inputs = _shape(module)
+    outputs, inputs = matrix_shape(module)
     _repack(outputs * inputs)
     small = x.to(torch.bfloat16)
     result = torch.empty(*x.shape[:-1], outputs, dtype=torch.bfloat16, device="meta")
@@ -186,7 +186,7 @@ def _repack(weights: int) -> None:
 
 
 def _int8_train(module: nn.Module, x: Tensor) -> Tensor:
-    outputs, inputs = _shape(module)
+    outputs, inputs = matrix_shape(module)
     bias = _bias(module, x.dtype)
     return _matmul().apply(x, bias, outputs, inputs, True, x.dtype)
 
@@ -194,7 +194,7 @@ def _int8_train(module: nn.Module, x: Tensor) -> Tensor:
 def _nf4_train(module: nn.Module, x: Tensor) -> Tensor:
     import torch
 
-    outputs, inputs = _shape(module)
+    outputs, inputs = matrix_shape(module)
     small = x.to(torch.bfloat16)
     bias = _bias(module, torch.bfloat16)
     return _matmul().apply(small, bias, outputs, inputs, False, torch.bfloat16).to(x.dtype)

@@ -140,8 +140,19 @@ def remote_code(source: ModelSource) -> HftermError:
         "remote-code",
         f"{source.ref} needs Python from its repository ({files} in {source.path}), which hfterm "
         "does not run unless you say yes.",
-        "Read that code first; then load it with “run its code” set to yes.",
+        "Read that code first; hfterm asks before it runs (on the command line: --allow-code).",
     )
+
+
+def own_classes(config: PreTrainedConfig) -> dict[str, str]:
+    """Auto class → class of the repository's own; empty unless its code was allowed to run."""
+    if not type(config).__module__.startswith("transformers_modules"):
+        return {}
+    return {
+        auto: str(reference).rpartition(".")[2]
+        for auto, reference in config.auto_map.items()
+        if auto.startswith("AutoModel")
+    }
 
 
 def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
@@ -157,10 +168,19 @@ def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
 
     from hfterm.models.catalogue import auto_classes, classes_of
 
+    own = own_classes(config)
     if not auto:
-        known = classes_of(config.model_type)
-        named = (name for name in config.architectures or () if name in known.values())
-        auto = next(named, "AutoModel")
+        known = classes_of(config.model_type) | own
+        wanted = config.architectures or ()
+        auto = next((a for a, name in known.items() if name in wanted), "AutoModel")
+    if auto in own:
+        from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+        reference = config.auto_map[auto]
+        return cast(
+            "type[PreTrainedModel]",
+            get_class_from_dynamic_module(reference, str(config.name_or_path)),
+        )
     if auto not in auto_classes():
         # a concrete class, named by the user
         cls = getattr(transformers, auto, None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hfterm.errors import HftermError
 from hfterm.job import Job
 from hfterm.models import verdicts
-from hfterm.models.catalogue import classes_of, concrete_class, family_of, task_of
+from hfterm.models.catalogue import classes_of, family_of, task_of
 from hfterm.models.opening import (
     concrete_of,
     dry_run,
@@ -16,6 +16,7 @@ from hfterm.models.opening import (
     labels_of,
     load_config,
     on_meta,
+    own_classes,
     position_limit,
 )
 from hfterm.models.types import (
@@ -47,20 +48,21 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
     job.progress(f"looking at {ref}")
     source = find(ref, job)
     config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
-    known = classes_of(config.model_type)
+    known = classes_of(config.model_type) | own_classes(config)
     if not known:
         raise HftermError(
             "no-class",
             f"No Auto class knows {config.model_type}: it is a part of other models.",
             "Name the model it is a part of.",
         )
-    main = _main_class(config, known)
+    main_auto = _main_auto(config, known)
+    main = known[main_auto]
     notes = _notes(source, config)
     reports: dict[str, ClassReport] = {}
     counted: PreTrainedModel | None = None
     base_names: set[str] = set()
     try:
-        counted = on_meta(concrete_class(main), config)
+        counted = on_meta(concrete_of(main_auto, config), config)
         if source.weights != "none":
             base_names = _names(on_meta(concrete_of(next(iter(known)), config), config))
     except HftermError as error:
@@ -71,7 +73,7 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
         if name not in reports:
             report, model = _try(source, auto, name, config, spec, base_names, job)
             reports[name] = report
-            if name == main:
+            if name == main and model is not None:
                 counted = model
         classes.append(_renamed(reports[name], auto))
     weights = list(counted.parameters()) if counted is not None else []
@@ -91,13 +93,10 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
     )
 
 
-def _main_class(config: PreTrainedConfig, known: dict[str, str]) -> str:
-    import transformers
-
-    for name in config.architectures or ():
-        if name in known.values() and hasattr(transformers, name):
-            return name
-    return next(iter(known.values()))
+def _main_auto(config: PreTrainedConfig, known: dict[str, str]) -> str:
+    """The Auto class of what the checkpoint was saved from, else the plain model's."""
+    wanted = config.architectures or ()
+    return next((auto for auto, name in known.items() if name in wanted), next(iter(known)))
 
 
 def _family(config: PreTrainedConfig) -> Family:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from textual.app import App
 
-from hfterm.models.types import ModelSource
+from hfterm.errors import HftermError
 from hfterm.widgets.confirm import Confirm
 
+REMOTE_CODE = "remote-code"
+"""The kind of the error that a model gives which needs its own Python."""
 
-async def allowed(app: App[None], source: ModelSource) -> bool:
-    """Ask whether a model's own Python may run, naming the repository and the files."""
-    files = ", ".join(source.code) or "the files that its config names"
+
+async def allowed(app: App[None], error: HftermError) -> bool:
+    """Ask whether a model's own Python may run; the error names the repository and the files."""
     answer = await app.push_screen_wait(
         Confirm(
             "Run this model's code?",
             [
-                f"{source.ref} brings its own Python: {files}",
-                f"in {source.path}",
+                error.message,
                 "It would run in the engine process with all your rights (trust_remote_code=True).",
                 "Say yes only if you have read it.",
             ],

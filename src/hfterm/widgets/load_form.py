@@ -38,7 +38,6 @@ class LoadForm(Vertical):
         with Horizontal():
             yield Choice("other shapes", ("refuse", "random"), id="load-shapes")
             yield Choice(".bin files", ("no", "yes"), id="load-pickle")
-            yield Choice("run its code", ("no", "yes"), id="load-code")
             yield Field("tokenizer", "", placeholder="its own", id="load-tokenizer")
 
     def _choice(self, name: str) -> str:
@@ -47,8 +46,8 @@ class LoadForm(Vertical):
     def _text(self, name: str) -> str:
         return self.query_one(f"#load-{name}", Input).value.strip()
 
-    def spec(self, ref: str, auto: str) -> ModelSpec:
-        """What the form says of a model.
+    def spec(self, ref: str, auto: str, *, allow_code: bool = False) -> ModelSpec:
+        """What the form says of a model; `allow_code` only after the user's yes.
 
         Raises:
             HftermError: a field holds what it can't.
@@ -73,7 +72,7 @@ class LoadForm(Vertical):
                 "num_labels": int(labels) if labels else None, "seed": int(seed),
                 "ignore_mismatched": self._choice("shapes") == "random",
                 "allow_pickle": self._choice("pickle") == "yes",
-                "allow_code": self._choice("code") == "yes",
+                "allow_code": allow_code,
                 "tokenizer": self._text("tokenizer"),
             },
             ModelSpec,
@@ -88,14 +87,9 @@ class LoadForm(Vertical):
             "random" if spec.ignore_mismatched else "refuse"
         )
         self.query_one("#load-pickle", Choice).value = "yes" if spec.allow_pickle else "no"
-        self.query_one("#load-code", Choice).value = "yes" if spec.allow_code else "no"
         labels = "" if spec.num_labels is None else str(spec.num_labels)
         for name, value in (
             ("device", spec.device), ("labels", labels), ("seed", str(spec.seed)),
             ("tokenizer", spec.tokenizer),
         ):  # fmt: skip
             self.query_one(f"#load-{name}", Input).value = value
-
-    def forbid_code(self) -> None:
-        """Take the yes to its code back."""
-        self.query_one("#load-code", Choice).value = "no"

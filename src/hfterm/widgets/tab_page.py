@@ -36,6 +36,8 @@ class TabPage(Vertical):
         self.engine = engine
         self.notice = Notice()
         self.job_line = JobLine()
+        self.failure: HftermError | None = None
+        """What the last request failed of; None when it did not."""
         self._asking = 0
 
     def compose(self) -> ComposeResult:
@@ -73,6 +75,7 @@ class TabPage(Vertical):
         try:
             result = await self.engine.call(request, self.job_line.show)
         except HftermError as error:
+            self.failure = error
             self.notice.show_error(error)
             return None
         finally:
@@ -80,6 +83,7 @@ class TabPage(Vertical):
             self._asking -= 1
             if not self._asking:
                 self.job_line.clear()
+        self.failure = None
         self.notice.clear()
         return result
 

@@ -12,7 +12,6 @@ from hfterm.engine.model_requests import LoadModel
 from hfterm.errors import HftermError
 from hfterm.models.code import load_code
 from hfterm.models.types import LoadedInfo, ModelSpec
-from hfterm.screens.asking_code import allowed
 from hfterm.screens.models.subject import ModelPage, ModelSubject
 from hfterm.screens.workbench import ModelLoaded, WorkbenchScreen
 from hfterm.text import foreign
@@ -54,7 +53,8 @@ that process, which frees everything. Predict uses what is loaded here.
         report = self.subject.overview.of(self.subject.spec.auto)
         auto = report.auto if report else self.subject.spec.auto or self.subject.cls
         try:
-            return self.query_one(LoadForm).spec(self.subject.spec.ref, auto)
+            chosen = self.subject.spec
+            return self.query_one(LoadForm).spec(chosen.ref, auto, allow_code=chosen.allow_code)
         except HftermError as error:
             self.notice.show_error(error)
             return None
@@ -67,11 +67,6 @@ that process, which frees everything. Predict uses what is loaded here.
             self.start(self._load(spec))
 
     async def _load(self, spec: ModelSpec) -> None:
-        assert self.subject is not None
-        if spec.allow_code and not await allowed(self.app, self.subject.overview.source):
-            self.query_one(LoadForm).forbid_code()
-            self.notice.show("Its code was not run, and nothing was loaded.", severity="note")
-            return
         info = await self.ask(LoadModel(spec=spec))
         if info is not None:
             self.post_message(ModelLoaded(info))

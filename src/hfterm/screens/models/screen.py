@@ -16,7 +16,9 @@ from hfterm.engine.model_requests import DescribeModel, ListArchitectures
 from hfterm.engine.requests import InstallStarter, ListModels
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.job import Progress
 from hfterm.models.types import ModelOverview, ModelSpec
+from hfterm.screens.asking_code import REMOTE_CODE, allowed
 from hfterm.screens.engines import Engines
 from hfterm.screens.models.model_list import ModelList
 from hfterm.screens.models.subject import ClassChosen, LabelsWanted, ModelPage, ModelSubject
@@ -31,7 +33,6 @@ from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 
 if TYPE_CHECKING:
     from hfterm.engine.client import EngineStatus
-    from hfterm.job import Progress
     from hfterm.models.types import LoadedInfo
     from hfterm.widgets.data_grid import GridSource
 
@@ -169,11 +170,16 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
     async def _describe(self) -> None:
         """Describe what is wanted and show it; what fails leaves the screen as it was."""
         spec = self._wanted
+        self.job.show(Progress(f"looking at {spec.ref}"))
         try:
             if starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None:
                 await self.engine.call(InstallStarter(names=[spec.ref]), self._progress)
             overview = await self.engine.call(DescribeModel(spec=spec), self._progress)
         except HftermError as error:
+            if error.kind == REMOTE_CODE and await allowed(self.app, error):
+                self._wanted = msgspec.structs.replace(spec, allow_code=True)
+                self._describe()
+                return
             if self.subject is not None:
                 self._wanted = self.subject.spec
             self.notice.show_error(error)

@@ -8,7 +8,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from hfterm.engine.model_requests import LoadModel, PredictRows
+from hfterm.engine.model_requests import PredictRows
 from hfterm.hub import starter
 from hfterm.inference.code import batch_code
 from hfterm.inference.options import BatchOptions
@@ -16,7 +16,6 @@ from hfterm.inference.types import BatchTable
 from hfterm.models.types import LoadedInfo
 from hfterm.screens.models.numbers import whole_number
 from hfterm.screens.predict.subject import PredictPage, Question
-from hfterm.screens.workbench import ModelLoaded
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
 from hfterm.widgets.fields import Field
@@ -84,10 +83,9 @@ Parquet.
 
     async def _predict(self, question: Question, options: BatchOptions) -> None:
         source = self._text("source")
-        info = await self.ask(LoadModel(spec=question.spec))
+        info = await self.loaded(question.spec)
         if info is None:
             return
-        self.post_message(ModelLoaded(info))
         table = await self.ask(
             PredictRows(spec=question.spec, source=source, options=question.options, batch=options)
         )

@@ -60,7 +60,8 @@ dtype, quantization, device, random weights, labels of a new head. `Tab` moves, 
 
     def action_load(self) -> None:
         """Answer with the spec, if the fields hold one."""
+        form, spec = self.query_one(LoadForm), self._spec
         try:
-            self.dismiss(self.query_one(LoadForm).spec(self._spec.ref, self._spec.auto))
+            self.dismiss(form.spec(spec.ref, spec.auto, allow_code=spec.allow_code))
         except HftermError as error:
             self.query_one(Notice).show_error(error)

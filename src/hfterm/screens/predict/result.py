@@ -8,13 +8,12 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from hfterm.engine.model_requests import LoadModel, PredictText
+from hfterm.engine.model_requests import PredictText
 from hfterm.inference.code import predict_code
 from hfterm.inference.types import Classification, Prediction
 from hfterm.models.types import LoadedInfo
 from hfterm.screens.predict.highlight import highlighted
 from hfterm.screens.predict.subject import PredictPage, Question
-from hfterm.screens.workbench import ModelLoaded
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
 from hfterm.widgets.prediction_tables import detail, tables
@@ -54,10 +53,9 @@ module after backward. Entities and answers are marked in the text. `F5` runs it
             self.start(self._predict(question))
 
     async def _predict(self, question: Question) -> None:
-        info = await self.ask(LoadModel(spec=question.spec))
+        info = await self.loaded(question.spec)
         if info is None:
             return
-        self.post_message(ModelLoaded(info))
         found = await self.ask(
             PredictText(spec=question.spec, text=question.text, options=question.options)
         )

@@ -20,7 +20,7 @@ from hfterm.inference.options import AUTO_OF, Task
 from hfterm.models.types import ModelSpec
 from hfterm.screens.asking_code import allowed
 from hfterm.screens.engines import Engines
-from hfterm.screens.predict.subject import PredictPage, Question
+from hfterm.screens.predict.subject import CodeNeeded, PredictPage, Question
 from hfterm.screens.predict.task_options import TaskFields
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
@@ -118,7 +118,6 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
         self.text = SAMPLES["text-classification"] if start.text is None else start.text
         self.notice = Notice()
         self._timer: Timer | None = None
-        self._allowed: set[str] = set()
 
     # -- layout ------------------------------------------------------------------------------
 
@@ -256,18 +255,20 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
 
     # -- actions ----------------------------------------------------------------------------------
 
-    @work(group="run", exclusive=True, exit_on_error=False)
-    async def action_run(self) -> None:
-        """Run the page; code of the repository only after a yes."""
+    def action_run(self) -> None:
+        """Run the page."""
         if self.page is None:
             return
-        if self.spec.allow_code and self.spec.ref not in self._allowed:
-            source = self.loaded.source if self.loaded else None
-            if source is not None and not await allowed(self.app, source):
-                self.spec = msgspec.structs.replace(self.spec, allow_code=False)
-            self._allowed.add(self.spec.ref)
         self.notice.clear()
         self.page.run()
+
+    @on(CodeNeeded)
+    @work(group="code", exclusive=True, exit_on_error=False)
+    async def _code_needed(self, event: CodeNeeded) -> None:
+        """The repository's code runs only after a yes."""
+        if await allowed(self.app, event.error):
+            self.spec = msgspec.structs.replace(self.spec, allow_code=True)
+            self.action_run()
 
     def action_task(self) -> None:
         """The next task."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from textual.message import Message
+
+from hfterm.engine.model_requests import LoadModel
 from hfterm.errors import HftermError
 from hfterm.inference.options import TaskOptions
-from hfterm.models.types import ModelSource, ModelSpec
+from hfterm.models.types import LoadedInfo, ModelSource, ModelSpec
+from hfterm.screens.asking_code import REMOTE_CODE
+from hfterm.screens.workbench import ModelLoaded
 from hfterm.widgets.tab_page import TabPage
 
 
@@ -26,6 +31,14 @@ class Question:
     options: TaskOptions
 
 
+class CodeNeeded(Message):
+    """The model can't be loaded without its repository's Python."""
+
+    def __init__(self, error: HftermError) -> None:
+        super().__init__()
+        self.error = error
+
+
 class PredictPage(TabPage):
     """A tab. `question` gives what the screen asks now, or raises what is wrong with it."""
 
@@ -38,6 +51,15 @@ class PredictPage(TabPage):
         except HftermError as error:
             self.notice.show_error(error)
             return None
+
+    async def loaded(self, spec: ModelSpec) -> LoadedInfo | None:
+        """Load the model, unless it is; None when that failed."""
+        info = await self.ask(LoadModel(spec=spec))
+        if info is not None:
+            self.post_message(ModelLoaded(info))
+        elif self.failure is not None and self.failure.kind == REMOTE_CODE:
+            self.post_message(CodeNeeded(self.failure))
+        return info
 
     def run(self) -> None:
         """Predict."""
