@@ -1,12 +1,14 @@
 """A hub on the loopback interface: one real small repository, and repositories with faults.
 
-Serves what `snapshot_download` asks for: the revision, the tree, and each file by HEAD and GET.
+Serves what `snapshot_download` asks for: the revision, the tree, and each file by HEAD and GET,
+whole or in ranges.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +44,7 @@ class Hub:
         garbage: repositories answered by a login page with status 200.
         cut: repositories whose connection is closed without an answer.
         cut_files: files whose answers break off half way.
+        sent: file → bytes of it that were sent.
     """
 
     folders: dict[str, Path] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Hub:
     garbage: set[str] = field(default_factory=lambda: {"lab/garbage"})
     cut: set[str] = field(default_factory=lambda: {"lab/cut"})
     cut_files: set[str] = field(default_factory=set)
+    sent: dict[str, int] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         hub = self
@@ -132,12 +136,22 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"}, body)
             return
         content = file.read_bytes()
-        headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT}
+        headers = {
+            "ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes",
+        }  # fmt: skip
+        status, size = 200, len(content)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked:
+            first, last = int(asked[1]), min(int(asked[2] or size), size - 1)
+            status, content = 206, content[first : last + 1]
+            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+        limit = None
         if cut and body:
             self.close_connection = True
-            self._send(200, content, headers, body, limit=len(content) // 2)
-        else:
-            self._send(200, content, headers, body)
+            limit = len(content) // 2
+        if body:
+            self.server_hub.sent[name] = self.server_hub.sent.get(name, 0) + len(content)
+        self._send(status, content, headers, body, limit=limit)
 
     def _send_json(self, value: object, body: bool) -> None:
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"}, body)

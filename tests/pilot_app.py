@@ -227,6 +227,7 @@ def table(app: HftermApp, name: str) -> list[dict[str, Value]]:
 async def tab(pilot: Pilot[None], title: str) -> None:
     """Press F4 until a tab of the screen in sight is open."""
     app = pilot.app
+    await settled(pilot, lambda: app.screen.query_one(Tabs).active_tab is not None, "the tabs")
     tabs = app.screen.query_one(Tabs)
     for _ in range(tabs.tab_count):
         if tabs.active_tab is not None and str(tabs.active_tab.label) == title:

@@ -16,8 +16,8 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import model_zoo as models
-from hfterm.errors import HftermError
-from hfterm.job import Cancelled, Job
+from hfterm.errors import Cancelled, HftermError
+from hfterm.job import Job
 from hfterm.models import opening
 from hfterm.models.compare import compare_models
 from hfterm.models.configuration import config_entries
@@ -133,7 +133,7 @@ def test_a_folder_without_a_config(
     [
         ("", "empty"), ("  ", "empty"), ("/no/such/folder", "not-found"), ("a b", "not-found"),
         ("reviews", "not-a-model"), ("x" * 5000, "not-found"), ("./" + "y" * 5000, "unreadable"),
-        ("nul\0byte", "not-found"), ("./nul\0byte", "unreadable"),
+        ("nul\0byte", "not-found"), ("./nul\0byte", "not-found"),
     ],
 )  # fmt: skip
 def test_what_names_no_model(ref: str, kind: str, starter_kit: Path) -> None:
@@ -360,14 +360,21 @@ LORA: list[tuple[str, str, list[str] | None]] = [
     ("bert", "AutoModelForSequenceClassification", None),
     ("bert", "AutoModelForSequenceClassification", [ALL_LINEAR]),
     ("bert", "AutoModelForTokenClassification", None),
+    ("bert", "AutoModelForSequenceClassification", ["query", "dense"]),
+    ("bert", "AutoModelForQuestionAnswering", None),
     ("distilbert", "AutoModel", ["q_lin", "v_lin"]),
+    ("distilbert", "AutoModelForSequenceClassification", ["q_lin", "v_lin"]),
     ("distilbert", "AutoModelForMaskedLM", [ALL_LINEAR]),
     ("roberta", "AutoModelForMaskedLM", None),
+    ("roberta", "AutoModelForSequenceClassification", None),
+    ("roberta", "AutoModelForSequenceClassification", ["query", "dense"]),
     ("roberta", "AutoModelForSequenceClassification", [ALL_LINEAR]),
     ("gpt2", "AutoModelForCausalLM", None),
     ("gpt2", "AutoModelForCausalLM", ["c_attn", "c_proj", "c_fc"]),
     ("gpt2", "AutoModelForCausalLM", [ALL_LINEAR]),
     ("gpt2", "AutoModelForSequenceClassification", None),
+    ("bart", "AutoModelForSequenceClassification", ["q_proj"]),
+    ("bart", "AutoModelForSequenceClassification", [ALL_LINEAR]),
     ("bart", "AutoModelForSeq2SeqLM", None),
     ("bart", "AutoModelForSeq2SeqLM", [ALL_LINEAR]),
     ("t5", "AutoModelForSeq2SeqLM", None),
@@ -390,6 +397,7 @@ def test_lora_adds_what_peft_adds(
     kind = {
         "AutoModelForSequenceClassification": "SEQ_CLS",
         "AutoModelForTokenClassification": "TOKEN_CLS",
+        "AutoModelForQuestionAnswering": "QUESTION_ANS",
         "AutoModelForCausalLM": "CAUSAL_LM",
         "AutoModelForSeq2SeqLM": "SEQ_2_SEQ_LM",
     }.get(auto)
@@ -555,10 +563,12 @@ def test_where_no_weights_are_none_are_called_equal(model_zoo: Zoo) -> None:
 
 
 def test_comparing_can_be_stopped(model_zoo: Zoo) -> None:
-    job = Job()
-    job.cancel()
+    stages: list[str] = []
+    job = Job(lambda progress: stages.append(progress.stage), lambda: "comparing weights" in stages)
+    ref, other = (ModelSpec(ref=str(model_zoo[name])) for name in ("bert", "bert-labels"))
     with pytest.raises(Cancelled):
-        compare_models(ModelSpec(ref=str(model_zoo["bert"])), ModelSpec(ref="bert"), job)
+        compare_models(ref, other, job)
+    assert stages.count("comparing weights") == 1
 
 
 # -- big ones --------------------------------------------------------------------------------

@@ -17,7 +17,13 @@ from hfterm.inference.classification import activation_of, classify, probabiliti
 from hfterm.inference.embedding import hidden_states, pool
 from hfterm.inference.filling import fill
 from hfterm.inference.generating import generate
-from hfterm.inference.inputs import check_finite, ensure_padding, model_inputs, too_long
+from hfterm.inference.inputs import (
+    check_finite,
+    ensure_padding,
+    model_inputs,
+    no_tokens,
+    too_long,
+)
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.metrics import answer_metrics, classification_metrics
 from hfterm.inference.options import BatchOptions, TaskOptions
@@ -29,6 +35,12 @@ from hfterm.job import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+SCORED = ("text-classification", "zero-shot", "multiple-choice", "question-answering")
+"""Tasks whose predictions can be right or wrong."""
+
+WINDOWED = ("token-classification", "question-answering")
+"""Tasks of one row at a time that read a long text in windows."""
 
 SORTED = 16
 """Batches whose texts are sorted by length together, so that little is padded."""
@@ -67,6 +79,7 @@ def predict_rows(
     else:
         columns, one = _single(opened, rows, options, batch, job)
         values = list(_each(texts, rows, one, job))
+        cut = _count_cut(opened, texts, options)
     seconds = time.monotonic() - began
     truths = [row.get(label_column) for row in rows] if label_column else []
     metrics, note = _metrics(opened, options, columns, values, truths)
@@ -126,6 +139,8 @@ def tokenized_batches(
         if limit is not None and max(lengths) > limit and options.long == "ask":
             row = next(i for i, length in enumerate(lengths) if length > limit)
             raise too_long(opened, lengths[row], f"text of row {first + row + 1:,}")
+        if 0 in lengths:
+            raise no_tokens(first + lengths.index(0))
         order = sorted(range(len(some)), key=lambda index: lengths[index])
         for start in range(0, len(order), batch.size):
             job.progress("predicting", done, len(texts), "rows")
@@ -146,7 +161,9 @@ def tokenized_batches(
                         [some[index] for index in chosen], truncation=True, max_length=limit
                     )
                 )
-            padded = opened.text.pad(BatchEncoding(columns), return_tensors="pt")
+            padded = opened.text.pad(
+                BatchEncoding(columns), return_tensors="pt", return_attention_mask=True
+            )
             yield [first + index for index in chosen], model_inputs(opened, padded), cut
             done += len(chosen)
     job.progress("predicting", len(texts), len(texts), "rows")
@@ -189,13 +206,14 @@ def _embedded(
     width = 0
     for first in range(0, len(texts), batch.size):
         job.progress("embedding", first, len(texts), "rows")
-        hidden, mask, more = hidden_states(opened, texts[first : first + batch.size], options.long)
+        some = texts[first : first + batch.size]
+        hidden, mask, lost = hidden_states(opened, some, options.long, first)
         vectors = pool(hidden, mask, options.pooling)
         check_finite(opened, vectors)
         if options.normalize:
             vectors = torch.nn.functional.normalize(vectors, dim=1)
         values += [tuple(row) for row in vectors.tolist()]
-        width, cut = int(vectors.shape[1]), cut + more
+        width, cut = int(vectors.shape[1]), cut + sum(map(bool, lost))
     return tuple(f"v{index}" for index in range(width)), values, cut
 
 
@@ -301,15 +319,41 @@ def true_labels(labels: Sequence[str], truths: Sequence[object]) -> list[str] | 
     return found
 
 
+def accepted_answers(truth: object) -> tuple[str, ...]:
+    """The answers that are right: one text, a list of them, or SQuAD's ``{"text": […]}``."""
+    if isinstance(truth, dict):
+        truth = cast("dict[str, object]", truth).get("text")
+    if isinstance(truth, list | tuple):
+        return tuple(_text(one) for one in cast("Sequence[object]", truth)) or ("",)
+    return (_text(truth),)
+
+
+def _count_cut(opened: OpenModel, texts: Sequence[str], options: TaskOptions) -> int:
+    """Texts that a task of one row at a time had to cut."""
+    limit = opened.info.limit
+    whole = options.long == "ask" or limit is None
+    if whole or (options.long == "window" and options.task in WINDOWED):
+        return 0
+    question = options.question if options.task == "question-answering" else None
+    encoded = opened.text(list(texts), truncation=False, padding=False)
+    rows = cast("Sequence[Sequence[int]]", encoded["input_ids"])
+    extra = len(cast("Sequence[int]", opened.text(question)["input_ids"])) if question else 0
+    return sum(len(row) + extra > limit for row in rows)
+
+
 def _metrics(
     opened: OpenModel, options: TaskOptions, columns: Sequence[str], values: Sequence[Values],
     truths: Sequence[object],
 ) -> tuple[Metrics | None, str]:  # fmt: skip
-    if not truths:
+    known = [index for index, truth in enumerate(truths) if truth is not None and truth != ""]
+    if not known or options.task not in SCORED:
         return None, ""
-    predicted = [str(row[0]) for row in values]
+    truths = [truths[index] for index in known]
+    predicted = [str(values[index][0]) for index in known]
     if options.task == "question-answering":
-        return answer_metrics([_text(truth) for truth in truths], predicted), ""
+        return answer_metrics([accepted_answers(truth) for truth in truths], predicted), ""
+    if options.task == "text-classification" and activation_of(opened) == "none":
+        return None, "The model gives a number, not a label, so nothing is scored."
     labels = opened.info.labels if options.task == "text-classification" else options.labels
     true = true_labels(labels, truths)
     if true is None:

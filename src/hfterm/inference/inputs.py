@@ -131,7 +131,12 @@ def _windows(opened: OpenModel, limit: int) -> dict[str, object]:
             "Set “long texts” to truncate, or use the fast tokenizer of the same model.",
         )
     ensure_padding(opened)
-    return {"stride": limit // OVERLAP, "return_overflowing_tokens": True, "padding": True}
+    return {
+        "stride": limit // OVERLAP,
+        "return_overflowing_tokens": True,
+        "padding": True,
+        "return_attention_mask": True,
+    }
 
 
 def _check_first(opened: OpenModel, tokens: int, pair: str, *, slides: bool) -> None:

@@ -51,10 +51,16 @@ def classification_metrics(
     )
 
 
-def answer_metrics(true: Sequence[str], predicted: Sequence[str]) -> Metrics:
-    """Exact match and mean token F1, as the SQuAD script computes them."""
-    exact = sum(_plain(a) == _plain(b) for a, b in zip(true, predicted, strict=True))
-    scores = [_overlap(_plain(a), _plain(b)) for a, b in zip(true, predicted, strict=True)]
+def answer_metrics(true: Sequence[Sequence[str]], predicted: Sequence[str]) -> Metrics:
+    """Exact match and mean token F1, as the SQuAD script computes them.
+
+    Args:
+        true: the answers that are right, of each row; the nearest counts.
+        predicted: the model's.
+    """
+    compared = list(zip(true, predicted, strict=True))
+    exact = sum(any(_plain(a) == _plain(b) for a in answers) for answers, b in compared)
+    scores = [max(_overlap(_plain(a), _plain(b)) for a in answers) for answers, b in compared]
     rows = len(true)
     mean = sum(scores) / rows if rows else 0.0
     return Metrics(rows, exact / rows if rows else 0.0, mean, mean)

@@ -13,6 +13,7 @@ from hfterm.models.code_parts import (
     load_lines,
     source_of,
 )
+from hfterm.models.lora import HEADS
 from hfterm.models.types import LoraEstimate, ModelOverview, ModelSource, ModelSpec
 
 META = (
@@ -119,7 +120,7 @@ def memory_code(source: ModelSource, spec: ModelSpec, cls: str, context: int, ba
 def lora_code(source: ModelSource, spec: ModelSpec, cls: str, estimate: LoraEstimate) -> str:
     """The LoRA tab, by peft itself."""
     targets = [row.module for row in estimate.rows if row.chosen]
-    save = ", modules_to_save=['classifier', 'score']" if estimate.head else ""
+    save = f", modules_to_save={[*HEADS]!r}" if estimate.head else ""
     return (
         "from peft import LoraConfig, get_peft_model\n"
         + _meta_imports(source, spec, cls)

@@ -47,7 +47,7 @@ def compare_models(first: ModelSpec, second: ModelSpec, job: Job | None = None) 
         second_parameters=trees[1].total,
         equal_weights=equal,
         differences=tuple(differences),
-        meaning=_meaning(first, second, names, trees[0].total, trees[1].total, changed),
+        meaning=_meaning(first, second, names, (trees[0].total, trees[1].total), equal, changed),
     )
 
 
@@ -61,7 +61,7 @@ class _Side:
 def _open(spec: ModelSpec, job: Job) -> _Side:
     job.progress(f"looking at {spec.ref}")
     source = find(spec.ref, job)
-    config = load_config(source, spec.num_labels)
+    config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
     cls = concrete_of(spec.auto, config)
     if source.weights == "none":
         return _Side(source, config, on_meta(cls, config))
@@ -72,7 +72,7 @@ def _config(left: PreTrainedConfig, right: PreTrainedConfig) -> list[Difference]
     sides = [{e.name: e.value for e in config_entries(config)} for config in (left, right)]
     return [
         Difference("config", name, sides[0].get(name, "–"), sides[1].get(name, "–"))
-        for name in sorted({*sides[0], *sides[1]})
+        for name in sorted({*sides[0], *sides[1]} - {"_name_or_path"})
         if sides[0].get(name) != sides[1].get(name)
     ]
 
@@ -124,10 +124,11 @@ def _distance(one: Tensor, other: Tensor) -> float:
 
 
 def _meaning(
-    first: ModelSpec, second: ModelSpec, names: tuple[str, str], left: int, right: int,
-    changed: list[Difference],
+    first: ModelSpec, second: ModelSpec, names: tuple[str, str], totals: tuple[int, int],
+    equal: int, changed: list[Difference],
 ) -> str:  # fmt: skip
-    if first.ref == second.ref and names[0] == names[1]:
+    left, right = totals
+    if first.ref == second.ref and names[0] == names[1] and left == right:
         return (
             f"{first.auto} and {second.auto} give the same class, {names[0]}, with the same "
             f"{left:,} parameters. Auto chooses by the config: it fits code that takes any model; "
@@ -136,6 +137,8 @@ def _meaning(
     if first.ref == second.ref:
         sign = "+" if right >= left else "−"
         return f"{names[1]} against {names[0]}: {sign}{abs(right - left):,} parameters."
+    if not equal and not changed:
+        return "No weights were compared: that takes safetensors on both sides."
     if not changed:
         return "Every stored weight is equal."
     moved = sum(1 for found in changed if found.distance)

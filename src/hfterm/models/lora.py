@@ -18,21 +18,41 @@ if TYPE_CHECKING:
 RANKS = (4, 8, 16, 32, 64)
 ALL_LINEAR = "all-linear"
 FLOAT32 = 4
-HEADS = ("classifier", "score")
-"""What peft trains and saves along with a classification adapter (`modules_to_save`)."""
+HEADS = ("classifier", "score", "qa_outputs")
+"""What peft trains and saves along with an adapter for a task with labels (`modules_to_save`)."""
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """The modules that are trained whole and saved along: peft compares the ends of names.
+
+    So DistilBERT's ``pre_classifier`` is one, and RoBERTa's ``classifier`` with all inside it.
+    """
+    found: list[str] = []
+    for name, _ in model.named_modules():
+        if name.endswith(HEADS) and not _inside(name, found):
+            found.append(name)
+    return found
+
+
+def _inside(name: str, modules: Sequence[str]) -> bool:
+    return any(name.startswith(f"{module}.") for module in modules)
 
 
 def linear_modules(model: PreTrainedModel) -> dict[str, list[tuple[int, int]]]:
     """The [out, in] shapes of every linear module by the last part of its name.
 
-    Conv1D, GPT-2's transposed linear layer, is one as well.
+    Conv1D, GPT-2's transposed linear layer, is one as well. What lies inside a head is trained
+    with it, and not adapted.
     """
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     found: dict[str, list[tuple[int, int]]] = {}
+    heads = head_modules(model)
     for name, module in model.named_modules():
         last = name.rpartition(".")[2]
+        if _inside(name, heads):
+            continue
         if isinstance(module, nn.Linear):
             found.setdefault(last, []).append((module.out_features, module.in_features))
         elif isinstance(module, Conv1D):
@@ -43,7 +63,7 @@ def linear_modules(model: PreTrainedModel) -> dict[str, list[tuple[int, int]]]:
 
 def output_names(model: PreTrainedModel) -> set[str]:
     """The last parts of the names of what ``all-linear`` leaves out: output layer and heads."""
-    names: set[str] = set(HEADS)
+    names = {*HEADS, *(name.rpartition(".")[2] for name in head_modules(model))}
     output = model.get_output_embeddings()
     for name, module in model.named_modules():
         if module is output:
@@ -100,11 +120,9 @@ def lora_estimate(
         for name, found in shapes.items()
     )
     total = sum(added(name, rank) for name in targets)
-    trained = [name for name in HEADS if name in shapes and name not in targets]
+    trained = [name for name in head_modules(model) if name.rpartition(".")[2] not in targets]
     head = sum(
-        parameter.numel()
-        for name, parameter in model.named_parameters()
-        if any(part in trained for part in name.split("."))
+        parameter.numel() for name, parameter in model.named_parameters() if _inside(name, trained)
     )
     weights = list(model.parameters())
     return LoraEstimate(

@@ -102,8 +102,8 @@ def load_config(
 
 
 def _explain_config(source: ModelSource, error: Exception) -> HftermError:
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
+    text = " ".join(str(error).split())  # the reason may be on the second line
+    first = text or type(error).__name__
     if "trust_remote_code" in text:
         return remote_code(source)
     if "does not recognize this architecture" in text or isinstance(error, KeyError):
