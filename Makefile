@@ -44,6 +44,9 @@ bench: $(TEST_STAMP)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/encode.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/keystrokes.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/grid.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/classes.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/predict.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/memory.py
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hfterm needs Python 3.11 or newer; name one: make PYTHON=python3.12")'

@@ -11,13 +11,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["TEXTUAL_COLOR_SYSTEM"] = "truecolor"
 os.environ["COLORTERM"] = "truecolor"
 
+from textual.css.query import NoMatches
+from textual.pilot import Pilot
+
 from hfterm.app import HftermApp
 from hfterm.screens.tokenize.screen import TokenizeScreen
+from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.fields import Choice
 
 HERE = Path(__file__).parent
 TEXT_SECONDS = 60
@@ -38,5 +44,43 @@ async def _tokenize() -> None:
         (HERE / "tokenize.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
+async def _models() -> None:
+    app = HftermApp(mode="models")
+    async with app.run_test(size=(110, 32)) as pilot:
+        await _until(pilot, lambda: len(app.screen.query_one("#classes-grid", DataGrid).source) > 0)
+        app.screen.query_one("#classes-grid", DataGrid).focus()
+        await pilot.press("down", "down")
+        await pilot.pause(0.5)
+        (HERE / "models.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
+async def _predict() -> None:
+    app = HftermApp(mode="predict")
+    async with app.run_test(size=(110, 32)) as pilot:
+        await _until(pilot, lambda: bool(app.screen.query("#task-label")))
+        await pilot.press("f5")
+        await _until(pilot, lambda: len(app.screen.query_one("#result-grid", DataGrid).source) > 0)
+        app.screen.query_one("#task-gradients", Choice).action_step(1)
+        app.screen.query_one("#task-label", Choice).action_step(2)
+        await _until(pilot, lambda: app.screen.query_one("#result-second").display)
+        await pilot.pause(0.5)
+        (HERE / "predict.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
+async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TEXT_SECONDS
+    while True:
+        await pilot.pause(0.1)
+        try:
+            if condition():
+                return
+        except NoMatches:
+            pass
+        if time.monotonic() > deadline:
+            raise SystemExit("The engine did not become ready; is the starter kit installed?")
+
+
 if __name__ == "__main__":
     asyncio.run(_tokenize())
+    asyncio.run(_models())
+    asyncio.run(_predict())

@@ -31,6 +31,11 @@ def state_dir() -> Path:
     return _xdg("XDG_STATE_HOME", ".local/state")
 
 
+def cache_dir() -> Path:
+    """What can be made again: overviews of models."""
+    return _xdg("XDG_CACHE_HOME", ".cache")
+
+
 def settings_file() -> Path:
     """The settings file (TOML). ``HFTERM_SETTINGS`` names another."""
     override = os.environ.get("HFTERM_SETTINGS")

@@ -116,9 +116,7 @@ def test_a_config_that_builds_no_model_is_described_all_the_same(tmp_path: Path)
         (["adapter_config.json"], "no-base", "adapter"),
     ],
 )
-def test_a_folder_without_a_config(
-    files: list[str], kind: str, words: str, tmp_path: Path
-) -> None:
+def test_a_folder_without_a_config(files: list[str], kind: str, words: str, tmp_path: Path) -> None:
     for name in files:
         (tmp_path / name).write_text("{}")
     with pytest.raises(HftermError, match=words) as caught:
@@ -281,10 +279,12 @@ def test_a_default_config_differs_in_nothing() -> None:
 def test_fields_of_nested_configs_have_dots() -> None:
     config = transformers.CLIPConfig(text_config={"hidden_size": 64, "extra": [1]})
     entries = {entry.name: entry for entry in config_entries(config)}
-    assert (entries["text_config.hidden_size"].value, entries["text_config.hidden_size"].differs) == (
-        "64", True,
-    )  # fmt: skip
-    assert (entries["text_config.extra"].default, entries["text_config.extra"].differs) == ("", True)
+    size = entries["text_config.hidden_size"]
+    assert (size.value, size.differs) == ("64", True)
+    assert (entries["text_config.extra"].default, entries["text_config.extra"].differs) == (
+        "",
+        True,
+    )
     assert not entries["vision_config.hidden_size"].differs
 
 
@@ -426,6 +426,24 @@ def test_the_adapter_s_file_is_as_big_as_was_said(model_zoo: Zoo) -> None:
         assert estimate.adapter_bytes == sum(t.numel() * 4 for t in stored.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "base", "auto"),
+    [("lora-labels", "bert", "AutoModelForSequenceClassification"),
+     ("lora-causal", "llama", "AutoModelForCausalLM")],
+)  # fmt: skip
+@pytest.mark.parametrize("targets", [None, [ALL_LINEAR]])
+def test_a_new_adapter_goes_on_the_base_of_the_old_one(
+    name: str, base: str, auto: str, targets: list[str] | None, model_zoo: Zoo
+) -> None:
+    estimates = []
+    for ref in (str(model_zoo[name]), str(model_zoo[base])):
+        source = opening.find(ref, Job())
+        config = opening.load_config(source)
+        model, _ = opening.dry_run(source, opening.concrete_of(auto, config), config)
+        estimates.append(lora_estimate(model, 8, targets))
+    assert estimates[0] == estimates[1]
+
+
 def test_gpt2_s_transposed_layers_have_their_shapes() -> None:
     model = on_meta(models.config_of("gpt2"), "AutoModel")
     rows = {row.module: row for row in lora_estimate(model, 8, ["c_attn"]).rows}
@@ -436,8 +454,10 @@ def test_gpt2_s_transposed_layers_have_their_shapes() -> None:
     assert [name for name, row in rows.items() if row.chosen] == ["c_attn"]
 
 
-@pytest.mark.parametrize(("rank", "targets", "kind"), [(0, None, "bad-rank"), (-3, None, "bad-rank"),
-                                                       (8, ["nope"], "no-module")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rank", "targets", "kind"),
+    [(0, None, "bad-rank"), (-3, None, "bad-rank"), (8, ["nope"], "no-module")],
+)
 def test_lora_refuses_what_is_none(rank: int, targets: list[str] | None, kind: str) -> None:
     model = on_meta(models.config_of("bert"), "AutoModel")
     with pytest.raises(HftermError) as caught:
@@ -541,9 +561,7 @@ def test_different_numbers_of_labels(model_zoo: Zoo) -> None:
 
 def test_one_checkpoint_with_two_numbers_of_labels(model_zoo: Zoo) -> None:
     ref, auto = str(model_zoo["bert-labels"]), "AutoModelForSequenceClassification"
-    found = compared(
-        ModelSpec(ref=ref, auto=auto), ModelSpec(ref=ref, auto=auto, num_labels=7)
-    )
+    found = compared(ModelSpec(ref=ref, auto=auto), ModelSpec(ref=ref, auto=auto, num_labels=7))
     more = 4 * (models.WIDTH + 1)
     assert found.second_parameters - found.first_parameters == more
     assert set(of_kind(found, "parameter")) == {"classifier.weight", "classifier.bias"}

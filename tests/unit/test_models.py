@@ -127,9 +127,7 @@ def test_a_bert_that_is_a_decoder_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "near"), [("bertt", "bert"), ("distil-bert", "distilbert"), ("lama", "llama")]
 )
-def test_an_unknown_architecture_names_the_near_ones(
-    typed: str, near: str, tmp_path: Path
-) -> None:
+def test_an_unknown_architecture_names_the_near_ones(typed: str, near: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": typed}))
     with pytest.raises(HftermError) as caught:
         overview(str(tmp_path))
@@ -238,9 +236,7 @@ def test_the_dry_run_reports_what_loading_reports(
 @pytest.mark.parametrize(
     ("name", "labels"), [("bert-labels", 7), ("bert-200", 2), ("bert-labels", 3), ("bert", 5)]
 )
-def test_the_dry_run_with_another_number_of_labels(
-    name: str, labels: int, model_zoo: Zoo
-) -> None:
+def test_the_dry_run_with_another_number_of_labels(name: str, labels: int, model_zoo: Zoo) -> None:
     path, head = model_zoo[name], "AutoModelForSequenceClassification"
     real = real_report(path, head, num_labels=labels)
     assert dry_report(path, head, num_labels=labels) == real

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hfterm import paths
+from hfterm.errors import HftermError
 from hfterm.hub.download import explain
 from hfterm.job import Job
 
@@ -33,9 +34,10 @@ def download_description(ref: str, job: Job) -> Path:
     is all a dry run reads.
 
     Raises:
-        HftermError: missing, gated, forbidden, offline, or not a hub at all.
+        HftermError: missing, gated, forbidden, offline, damaged, or not a hub at all.
     """
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import SafetensorsParsingError
 
     job.progress(f"asking the hub for {ref}")
     folder = paths.state_dir() / "hub-headers" / ref.replace("/", "--")
@@ -58,6 +60,12 @@ def download_description(ref: str, job: Job) -> Path:
                 if name.startswith("pytorch_model") and name.endswith(".bin"):
                     (folder / name).touch()
         mark.touch()
+    except SafetensorsParsingError as error:
+        raise HftermError(
+            "bad-weights",
+            f"The weights of {ref} can't be opened: {error}".splitlines()[0][:300],
+            "The repository's safetensors file is damaged; name another model.",
+        ) from error
     except Exception as error:
         # huggingface_hub and httpx each raise their own families here
         raise explain(ref, error) from error

@@ -79,7 +79,7 @@ def predict_rows(
     else:
         columns, one = _single(opened, rows, options, batch, job)
         values = list(_each(texts, rows, one, job))
-        cut = _count_cut(opened, texts, options)
+        cut = _count_cut(opened, texts, rows, options, batch)
     seconds = time.monotonic() - began
     truths = [row.get(label_column) for row in rows] if label_column else []
     metrics, note = _metrics(opened, options, columns, values, truths)
@@ -240,10 +240,10 @@ def _single(
 
         return ("entities", "count"), entities
     if task == "question-answering":
-        column = pick_column(rows, batch.question_column, "question", needed=False)
+        pick_column(rows, batch.question_column, needed=False)  # one that was named is there
 
         def answered(text: str, row: Row) -> Values:
-            question = _text(row.get(column)) if column else options.question
+            question = _question(row, options, batch)
             best = answer(opened, question, text, long=options.long).answers[0]
             return best.text, best.score
 
@@ -328,17 +328,39 @@ def accepted_answers(truth: object) -> tuple[str, ...]:
     return (_text(truth),)
 
 
-def _count_cut(opened: OpenModel, texts: Sequence[str], options: TaskOptions) -> int:
+def _count_cut(
+    opened: OpenModel, texts: Sequence[str], rows: Sequence[Row], options: TaskOptions,
+    batch: BatchOptions,
+) -> int:  # fmt: skip
     """Texts that a task of one row at a time had to cut."""
-    limit = opened.info.limit
-    whole = options.long == "ask" or limit is None
-    if whole or (options.long == "window" and options.task in WINDOWED):
+    limit, task = opened.info.limit, options.task
+    if options.long == "ask" or limit is None:
         return 0
-    question = options.question if options.task == "question-answering" else None
-    encoded = opened.text(list(texts), truncation=False, padding=False)
-    rows = cast("Sequence[Sequence[int]]", encoded["input_ids"])
-    extra = len(cast("Sequence[int]", opened.text(question)["input_ids"])) if question else 0
-    return sum(len(row) + extra > limit for row in rows)
+    if options.long == "window" and task in WINDOWED:
+        return 0
+    tokenizer = opened.text
+
+    def lengths(some: Sequence[str]) -> list[int]:
+        encoded = tokenizer(list(some), truncation=False, padding=False, add_special_tokens=False)
+        return [len(ids) for ids in cast("Sequence[Sequence[int]]", encoded["input_ids"])]
+
+    extra = [0] * len(texts)
+    if task == "question-answering":
+        extra = lengths([_question(row, options, batch) for row in rows])
+    elif task in ("zero-shot", "multiple-choice"):
+        form = options.template if task == "zero-shot" else "{}"
+        extra = [max(lengths([form.replace("{}", label) for label in options.labels]))] * len(texts)
+    elif task == "text-generation":
+        extra = [1] * len(texts)
+    paired = task in ("question-answering", "zero-shot", "multiple-choice")
+    special = tokenizer.num_special_tokens_to_add(pair=paired)
+    alone = lengths(texts)
+    return sum(one + more + special > limit for one, more in zip(alone, extra, strict=True))
+
+
+def _question(row: Row, options: TaskOptions, batch: BatchOptions) -> str:
+    """The row's own question, else the one for all."""
+    return _text(row.get(batch.question_column or "question", options.question))
 
 
 def _metrics(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
+from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models import verdicts
 from hfterm.models.lora import output_names
@@ -286,7 +287,7 @@ def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedToke
     """The tokenizer; None when there is none, which only the tasks that need it mind."""
     from transformers import AutoTokenizer
 
-    if spec.tokenizer and _has_tokenizer(spec.tokenizer):  # a tokenizer alone, just trained say
+    if spec.tokenizer and has_tokenizer(spec.tokenizer):  # a tokenizer alone, just trained say
         folder, gguf = spec.tokenizer, ""
     elif spec.tokenizer:
         other = find(spec.tokenizer, job)
@@ -297,8 +298,10 @@ def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedToke
         folder, gguf = source.path, source.gguf
         if source.kind == "config":
             folder = str(Path(source.path).parent)
-        if source.base and not _has_tokenizer(folder):
+        if source.base and not has_tokenizer(folder):
             folder = find(source.base, job).path
+    if not gguf and not spec.tokenizer and not has_tokenizer(folder):
+        return None
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder,
@@ -315,8 +318,3 @@ def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedToke
             ) from error
         return None
     return cast("PreTrainedTokenizerBase", tokenizer)
-
-
-def _has_tokenizer(folder: str) -> bool:
-    names = ("tokenizer.json", "vocab.txt", "tokenizer_config.json")
-    return any((Path(folder) / name).exists() for name in names)

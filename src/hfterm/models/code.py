@@ -5,16 +5,17 @@ Nothing heavy is imported here: the scripts are text, and the UI process makes t
 
 from __future__ import annotations
 
+from hfterm.errors import HftermError
+from hfterm.hub.model_refs import resolve_model
 from hfterm.models.code_parts import (
     config_lines,
     from_pretrained,
     imports,
     load_imports,
     load_lines,
-    source_of,
 )
-from hfterm.models.lora import HEADS
-from hfterm.models.types import LoraEstimate, ModelOverview, ModelSource, ModelSpec
+from hfterm.models.configuration import OWN
+from hfterm.models.types import HEADS, LoraEstimate, ModelOverview, ModelSource, ModelSpec
 
 META = (
     'device_map="meta"',
@@ -41,17 +42,37 @@ def classes_code(overview: ModelOverview, spec: ModelSpec) -> str:
         )
     names = [report.auto for report in overview.classes if report.verdict != "refused"]
     listed = "".join(f"    transformers.{name},\n" for name in names)
-    told = from_pretrained(source, "auto", spec, extra=META).replace("\n", "\n    ").rstrip()
+    sets = '"missing_keys", "unexpected_keys", "mismatched_keys"'
     return (
         "import transformers\n\n"
         "transformers.logging.set_verbosity_error()\n"
         f"classes = [\n{listed}]\n"
         "for auto in classes:\n"
-        f"    model, report = {told}\n"
-        '    missing = len(report["missing_keys"])\n'
-        '    unexpected = len(report["unexpected_keys"])\n'
-        '    mismatched = len(report["mismatched_keys"])\n'
-        "    print(auto.__name__, type(model).__name__, missing, unexpected, mismatched)\n"
+        f"    model, report = {_told(source, spec)}\n"
+        f"    missing, unexpected, mismatched = (report[name] for name in ({sets}))\n"
+        f"{_base_lines(source, spec, sets)}"
+        "    counts = len(missing), len(unexpected), len(mismatched)\n"
+        "    print(auto.__name__, type(model).__name__, *counts)\n"
+    )
+
+
+def _told(source: ModelSource, spec: ModelSpec) -> str:
+    return from_pretrained(source, "auto", spec, extra=META).replace("\n", "\n    ").rstrip()
+
+
+def _base_lines(source: ModelSource, spec: ModelSpec, sets: str) -> str:
+    """What an adapter's base leaves, which its own report does not say."""
+    if not source.base:
+        return ""
+    return (
+        "    # the report is the adapter's; here is what its base leaves\n"
+        f"    _, base = {_told(_found(source.base), spec)}\n"
+        "    mark = '.modules_to_save.default'\n"
+        "    brought = {name.replace(mark, '') for name in model.state_dict() if mark in name}\n"
+        f"    below = [base[name] for name in ({sets})]\n"
+        "    missing = missing | (below[0] - brought)\n"
+        "    unexpected = unexpected | below[1]\n"
+        "    mismatched = {key for key, *_ in [*mismatched, *below[2]]}\n"
     )
 
 
@@ -61,8 +82,10 @@ def config_code(source: ModelSource) -> str:
         imports("AutoConfig", torch=False)
         + config_lines(source)
         + "default = type(config)().to_dict()\n"
+        f"own = {OWN!r}  # what a checkpoint says of itself\n"
         "for name, value in sorted(config.to_dict().items()):\n"
-        "    mark = '' if name in default and default[name] == value else '*'\n"
+        "    same = name in own or name in default and default[name] == value\n"
+        "    mark = '' if same else '*'\n"
         "    print(mark, name, repr(value), repr(default.get(name)))\n"
     )
 
@@ -70,10 +93,13 @@ def config_code(source: ModelSource) -> str:
 def _meta_model(source: ModelSource, spec: ModelSpec, cls: str) -> str:
     """``model = …`` on the meta device."""
     if source.weights == "none" or spec.random:
+        build = f"{cls}.from_config" if cls.startswith("AutoModel") else cls
         return (
             f"{config_lines(source, spec.num_labels)}"
             'with torch.device("meta"):\n'
-            f"    model = {cls}(config)\n"
+            f"    model = {build}(config)\n"
+            "for parameter in model.parameters():\n"
+            "    parameter.data = parameter.data.to(config.dtype or torch.float32)\n"
         )
     call = from_pretrained(source, cls, spec, extra=META)
     return f"model, report = {call}"
@@ -118,7 +144,8 @@ def memory_code(source: ModelSource, spec: ModelSpec, cls: str, context: int, ba
 
 
 def lora_code(source: ModelSource, spec: ModelSpec, cls: str, estimate: LoraEstimate) -> str:
-    """The LoRA tab, by peft itself."""
+    """The LoRA tab, by peft itself; of an adapter, a new one on its base."""
+    source = _found(source.base) if source.base else source
     targets = [row.module for row in estimate.rows if row.chosen]
     save = f", modules_to_save={[*HEADS]!r}" if estimate.head else ""
     return (
@@ -133,41 +160,65 @@ def lora_code(source: ModelSource, spec: ModelSpec, cls: str, estimate: LoraEsti
     )
 
 
-def compare_code(source: ModelSource, first: ModelSpec, second: ModelSpec) -> str:
-    """The Compare tab: parameters of both, and the weights that differ."""
-    names = [first.auto or "AutoModel", second.auto or "AutoModel"]
-    ref = source_of(source) if second.ref == first.ref else second.ref
-    calls = (
-        f"{names[0]}.from_pretrained({source_of(source)!r})",
-        f"{names[1]}.from_pretrained({ref!r})",
-    )
-    if source.weights == "none":
-        return (
-            imports("AutoConfig", torch=False)
-            + "import transformers\n\n"
-            + config_lines(source)
-            + f"for name in {names!r}:\n"
-            "    auto = getattr(transformers, name)\n"
-            "    build = getattr(auto, 'from_config', auto)\n"
-            "    model = build(config)\n"
-            "    print(name, type(model).__name__, sum(p.numel() for p in model.parameters()))\n"
-        )
-    return (
+def compare_code(
+    source: ModelSource, first: ModelSpec, second: ModelSpec, other: ModelSource | None = None
+) -> str:
+    """The Compare tab: parameters of both, and the weights that differ.
+
+    Args:
+        source: what `first` names.
+        first: one side.
+        second: the other.
+        other: what `second` names; None to find out here, where no architecture is known.
+    """
+    sources = (source, other or (source if second.ref == first.ref else _found(second.ref)))
+    names: list[str] = []
+    built = ""
+    for there, spec in zip(sources, (first, second), strict=True):
+        cls = spec.auto or "AutoModel"
+        names += [cls, "AutoConfig"] if there.weights == "none" or spec.random else [cls]
+        built += f"{_meta_model(there, spec, cls)}models.append(model)\n"
+    script = (
         imports(*names, "logging") + "logging.set_verbosity_error()\n"
-        f"torch.manual_seed({first.seed})\n"
-        f"first = {calls[0]}\n"
-        f"torch.manual_seed({first.seed})\n"
-        f"second = {calls[1]}\n"
-        "for model in (first, second):\n"
+        "models = []\n"
+        f"{built}"
+        "shapes = []\n"
+        "for model in models:\n"
         "    print(type(model).__name__, sum(p.numel() for p in model.parameters()))\n"
-        "weights = dict(second.named_parameters())\n"
-        "for name, weight in first.named_parameters():\n"
-        "    other = weights.get(name)\n"
-        "    if other is None or other.shape != weight.shape:\n"
-        "        print(name, list(weight.shape), None if other is None else list(other.shape))\n"
-        "    elif not torch.equal(weight, other):\n"
-        "        print(name, float((weight - other).norm() / weight.norm()))\n"
+        "    named = model.named_parameters(remove_duplicate=False)\n"
+        "    shapes.append({name: list(p.shape) for name, p in named})\n"
+        "for name in dict.fromkeys([*shapes[0], *shapes[1]]):\n"
+        "    sides = [shape.get(name) for shape in shapes]\n"
+        "    if sides[0] != sides[1]:\n"
+        "        print(name, *sides)\n"
     )
+    whole = all(there.weights == "safetensors" and there.kind != "hub" for there in sources)
+    if not whole or sources[0].path == sources[1].path:
+        return script
+    return (
+        "from pathlib import Path\n\n"
+        "from safetensors.torch import load_file\n"
+        f"{script}"
+        "weights = []\n"
+        f"for folder in {[there.path for there in sources]!r}:\n"
+        "    weights.append({})\n"
+        '    for file in sorted(Path(folder).glob("*.safetensors")):\n'
+        "        weights[-1] |= load_file(file)\n"
+        "for name in sorted({*weights[0], *weights[1]}):\n"
+        "    one, two = (side.get(name) for side in weights)\n"
+        "    if one is None or two is None:\n"
+        "        print(name, 'is stored in one of them')\n"
+        "    elif one.shape == two.shape and not torch.equal(one.double(), two.double()):\n"
+        "        change = (one.double() - two.double()).norm()\n"
+        "        print(name, float(change / (one.double().norm() or 1)))\n"
+    )
+
+
+def _found(ref: str) -> ModelSource:
+    try:
+        return resolve_model(ref, ())
+    except HftermError:
+        return ModelSource(ref, "hub", ref)
 
 
 def load_code(source: ModelSource, spec: ModelSpec, skipped: tuple[str, ...] = ()) -> str:

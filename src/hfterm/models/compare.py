@@ -41,6 +41,7 @@ def compare_models(first: ModelSpec, second: ModelSpec, job: Job | None = None) 
     return ModelComparison(
         first=first.ref,
         second=second.ref,
+        sources=(left.source, right.source),
         first_class=names[0],
         second_class=names[1],
         first_parameters=trees[0].total,
@@ -93,6 +94,8 @@ def _weights(left: ModelSource, right: ModelSource, job: Job) -> tuple[int, list
 
     if {left.weights, right.weights} != {"safetensors"}:
         return 0, []
+    if left.path != right.path and "hub" in (left.kind, right.kind):
+        return 0, []  # only the headers are here
     if left.path == right.path:
         return len(_tensors(left)), []
     files = (_tensors(left), _tensors(right))
@@ -138,7 +141,10 @@ def _meaning(
         sign = "+" if right >= left else "−"
         return f"{names[1]} against {names[0]}: {sign}{abs(right - left):,} parameters."
     if not equal and not changed:
-        return "No weights were compared: that takes safetensors on both sides."
+        return (
+            "No weights were compared: that takes safetensors on both sides, and of a hub model "
+            "that it was loaded once."
+        )
     if not changed:
         return "Every stored weight is equal."
     moved = sum(1 for found in changed if found.distance)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hfterm.errors import HftermError
-from hfterm.models.types import LoraEstimate, LoraRow
+from hfterm.models.types import HEADS, LoraEstimate, LoraRow
 
 if TYPE_CHECKING:
     from transformers.modeling_utils import PreTrainedModel
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 RANKS = (4, 8, 16, 32, 64)
 ALL_LINEAR = "all-linear"
 FLOAT32 = 4
-HEADS = ("classifier", "score", "qa_outputs")
-"""What peft trains and saves along with an adapter for a task with labels (`modules_to_save`)."""
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:
@@ -29,13 +27,18 @@ def head_modules(model: PreTrainedModel) -> list[str]:
     """
     found: list[str] = []
     for name, _ in model.named_modules():
-        if name.endswith(HEADS) and not _inside(name, found):
+        if name.endswith(HEADS) and not _inside(name, found) and not _adapted(name):
             found.append(name)
     return found
 
 
 def _inside(name: str, modules: Sequence[str]) -> bool:
     return any(name.startswith(f"{module}.") for module in modules)
+
+
+def _adapted(name: str) -> bool:
+    """Whether a name is of an adapter that the model has already: a new one goes on its base."""
+    return any(part.startswith("lora_") or part == "modules_to_save" for part in name.split("."))
 
 
 def linear_modules(model: PreTrainedModel) -> dict[str, list[tuple[int, int]]]:
@@ -50,6 +53,9 @@ def linear_modules(model: PreTrainedModel) -> dict[str, list[tuple[int, int]]]:
     found: dict[str, list[tuple[int, int]]] = {}
     heads = head_modules(model)
     for name, module in model.named_modules():
+        if _adapted(name):
+            continue
+        name = name.removesuffix(".base_layer").removesuffix(".original_module")  # noqa: PLW2901
         last = name.rpartition(".")[2]
         if _inside(name, heads):
             continue
@@ -121,18 +127,16 @@ def lora_estimate(
     )
     total = sum(added(name, rank) for name in targets)
     trained = [name for name in head_modules(model) if name.rpartition(".")[2] not in targets]
-    head = sum(
-        parameter.numel() for name, parameter in model.named_parameters() if _inside(name, trained)
-    )
-    weights = list(model.parameters())
+    own = [(name, weight) for name, weight in model.named_parameters() if not _adapted(name)]
+    head = sum(weight.numel() for name, weight in own if _inside(name, trained))
     return LoraEstimate(
         cls=type(model).__name__,
         rank=rank,
         rows=rows,
         added=total,
         head=head,
-        full=sum(weight.numel() for weight in weights),
+        full=sum(weight.numel() for _, weight in own),
         adapter_bytes=FLOAT32 * (total + head),
-        full_bytes=sum(weight.numel() * weight.element_size() for weight in weights),
+        full_bytes=sum(weight.numel() * weight.element_size() for _, weight in own),
         ranks=tuple((r, sum(added(name, r) for name in targets)) for r in RANKS),
     )

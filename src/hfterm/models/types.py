@@ -27,6 +27,10 @@ FIRST = (*SIX_HEADS, "AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
 """The order in which classes are listed; the others follow by name."""
 
 
+HEADS = ("classifier", "score", "qa_outputs")
+"""What peft trains and saves along with an adapter for a task with labels (`modules_to_save`)."""
+
+
 class ModelSource(msgspec.Struct, frozen=True):
     """Where a model is and what its files are.
 
@@ -247,7 +251,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class ModelComparison(msgspec.Struct, frozen=True):
-    """Two models side by side."""
+    """Two models side by side. `sources` is what each of them names."""
 
     first: str
     second: str
@@ -258,6 +262,7 @@ class ModelComparison(msgspec.Struct, frozen=True):
     equal_weights: int
     differences: tuple[Difference, ...]
     meaning: str
+    sources: tuple[ModelSource, ModelSource] | None = None
 
 
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):

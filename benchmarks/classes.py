@@ -1,0 +1,116 @@
+"""`hfterm classes` beside the import of transformers with torch; a warm engine; big configs.
+
+Three imports stand beside it, since transformers imports lazily: the bare names, the Auto classes,
+and what every model class stands on (`PreTrainedModel`), which is what a class costs at least.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import HFTERM, isolate, median, table
+
+ROUNDS = 7
+
+IMPORTS = {
+    "import torch, transformers": "import torch, transformers",
+    "… and the Auto classes": "import torch; from transformers import AutoModel",
+    "… and PreTrainedModel": "import torch; from transformers import PreTrainedModel",
+}
+
+LLAMA = {
+    "8B": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+           "num_attention_heads": 32},
+    "70B": {"hidden_size": 8192, "intermediate_size": 28672, "num_hidden_layers": 80,
+            "num_attention_heads": 64},
+}  # fmt: skip
+SHARED = {
+    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "bfloat16",
+    "num_key_value_heads": 8, "vocab_size": 128256, "max_position_embeddings": 8192,
+}  # fmt: skip
+
+
+def seconds(argv: list[str]) -> float:
+    """A command as a whole process."""
+    began = time.monotonic()
+    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
+def commands() -> None:
+    """The command and the imports, taking turns."""
+    runs = {name: [sys.executable, "-c", code] for name, code in IMPORTS.items()}
+    runs["hfterm classes minilm"] = [HFTERM, "classes", "minilm", "--json"]
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(ROUNDS + 1):
+        for name, argv in runs.items():
+            measured = seconds(argv)
+            if number:  # the first round warms the disk
+                times[name].append(measured)
+    ours = median(times["hfterm classes minilm"])
+    table(
+        f"hfterm classes minilm, in seconds; {ROUNDS} rounds",
+        ("", "median", "fastest", "slowest", "hfterm ÷ it"),
+        [
+            (name, median(found), min(found), max(found), ours / median(found))
+            for name, found in times.items()
+        ],
+    )
+
+
+async def warm() -> None:
+    """What a screen waits for, on an engine that has transformers."""
+    import psutil
+
+    from hfterm.engine.client import EngineClient
+    from hfterm.engine.model_requests import DescribeModel, EstimateMemory, ListParameters
+    from hfterm.models.types import ModelSpec
+
+    engine = EngineClient("benchmark", warm=False)
+    rows: list[tuple[str, float, float, float, float]] = []
+    try:
+        await engine.call(DescribeModel(spec=ModelSpec(ref="bert")))
+        assert engine.status.pid is not None
+        process = psutil.Process(engine.status.pid)
+        refs = ["minilm", "smollm2"]
+        for name, sizes in LLAMA.items():
+            file = Path(tempfile.mkdtemp()) / f"llama-{name}.json"
+            file.write_text(json.dumps(SHARED | sizes))
+            refs.append(str(file))
+        for ref in refs:
+            before = process.memory_info().rss
+            spec = ModelSpec(ref=ref, auto="")
+            times: list[float] = []
+            for request in (
+                DescribeModel(spec=spec), ListParameters(spec=spec), EstimateMemory(spec=spec),
+            ):  # fmt: skip
+                began = time.monotonic()
+                await engine.call(request)
+                times.append(time.monotonic() - began)
+            grown = (process.memory_info().rss - before) / 1e6
+            rows.append((Path(ref).stem, times[0], times[1], times[2], grown))
+    finally:
+        await engine.close()
+    table(
+        "On a warm engine, in seconds; and how much its memory grew",
+        ("", "classes", "parameters", "memory plans", "MB"),
+        rows,
+    )
+
+
+def main() -> None:
+    isolate()
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    commands()
+    asyncio.run(warm())
+
+
+if __name__ == "__main__":
+    main()
