@@ -24,6 +24,7 @@ from textual.filter import LineFilter
 import hfterm.app
 from hfterm.app import HftermApp
 from hfterm.engine.client import EngineStatus
+from hfterm.models.memory_types import MemoryVerdict
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize import train
 from hfterm.system import log_tail, samples
@@ -45,6 +46,8 @@ LOG = [
 
 def fixed(value: object, kit: str, name: str = "") -> object:
     """An answer with the times and folders of this machine replaced."""
+    if isinstance(value, MemoryVerdict):
+        return MemoryVerdict(value.device, "fits", "of 20.9 GB free")
     if isinstance(value, msgspec.Struct):
         changes = {
             field: fixed(getattr(value, field), kit, field) for field in value.__struct_fields__
@@ -112,7 +115,12 @@ class Studio(Protocol):
     """Makes an app to take pictures of."""
 
     def __call__(
-        self, model: str = "", text: str | None = None, *, colors: str = "truecolor"
+        self,
+        model: str = "",
+        text: str | None = None,
+        *,
+        colors: str = "truecolor",
+        mode: str = "tokenize",
     ) -> HftermApp: ...
 
 
@@ -140,12 +148,21 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(train.time, "strftime", lambda pattern: "1122-224000")
     monkeypatch.setattr(FixedEngine, "kit", str(Path(kit).expanduser().absolute()))
 
-    def borrow(on_status: Callable[[EngineStatus], None]) -> FixedEngine:
+    def borrow(
+        _: str = "", on_status: Callable[[EngineStatus], None] | None = None, **__: bool
+    ) -> FixedEngine:
+        assert on_status is not None
         return FixedEngine(background_engine, on_status)
 
     monkeypatch.setattr(hfterm.app, "EngineClient", borrow)
 
-    def make(model: str = "", text: str | None = None, *, colors: str = "truecolor") -> HftermApp:
+    def make(
+        model: str = "",
+        text: str | None = None,
+        *,
+        colors: str = "truecolor",
+        mode: str = "tokenize",
+    ) -> HftermApp:
         if colors == "none":
             monkeypatch.setenv("NO_COLOR", "1")
         depth = DEPTHS[colors]
@@ -153,6 +170,7 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
             None,
             StartOptions(model, text, live_delay=0.01),
             color=ColorDecision(depth, "A test says so.", depth),
+            mode=mode,
         )
         app._filters.extend(Downgrade(system) for system in SYSTEMS.get(colors, ()))
         return app

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,8 +34,9 @@ LONG = " ".join(f"the quick brown fox {number} jumps over café" for number in r
 def build_more(folder: Path, zoo: dict[str, Path]) -> dict[str, Path]:
     """Checkpoints with what the zoo lacks; name → folder, the zoo's included."""
     import torch
-    import transformers as t
+    import transformers
 
+    t: Any = transformers  # its classes take one config each, where `config_of` gives any
     made = dict(zoo)
 
     def save(name: str, model: PreTrainedModel, tokenizer: str = "bert") -> Path:
@@ -111,6 +113,11 @@ class Shelf:
 
 
 @pytest.fixture(scope="session")
-def shelf(models: dict[str, Path]) -> Shelf:
+def shelf(models: dict[str, Path]) -> Iterator[Shelf]:
     """The models, opened when they are needed."""
-    return Shelf(models)
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # models this small lose by waiting for a second thread
+    yield Shelf(models)
+    torch.set_num_threads(threads)

@@ -389,7 +389,8 @@ def test_no_answer_may_be_the_best(shelf: Shelf) -> None:
         raised[:, 0] = 50.0  # the first token, [CLS]
         return output + raised
 
-    opened.model.qa_outputs.register_forward_hook(hook)
+    model: Any = opened.model
+    model.qa_outputs.register_forward_hook(hook)
     found = predict(opened, CONTEXT, TaskOptions(task="question-answering", question=QUESTION))
     assert isinstance(found, Answering)
     assert (found.answers[0].start, found.answers[0].text) == (None, "")
@@ -556,7 +557,7 @@ def test_a_long_prompt_loses_its_beginning(shelf: Shelf, long: str, chat: bool, 
 
 def test_a_prompt_with_no_room_for_a_token(shelf: Shelf) -> None:
     opened = shelf.open("gpt2", "text-generation")
-    text = opened.text.decode(opened.text(LONG)["input_ids"][:128])
+    text = str(opened.text.decode(opened.text(LONG)["input_ids"][:128]))
     assert len(opened.text(text)["input_ids"]) == 128
     error = fails(shelf, "gpt2", text, "text-generation")
     assert error.kind == "too-long"
@@ -956,7 +957,8 @@ def test_minilm_with_a_new_head_quantized(
     # it is smaller, stands for as many, and its head is that of the whole model
     assert opened.info.parameters == whole.info.parameters
     assert opened.info.footprint < whole.info.footprint
-    head, other = opened.model.classifier, whole.model.classifier
+    head: Any = opened.model.classifier
+    other: Any = whole.model.classifier
     assert type(head) is torch.nn.Linear
     assert torch.allclose(head.weight.float(), other.weight, atol=1e-3)
     found = predict(opened, TEXT, TaskOptions(task=CLASSIFICATION, label=1, backward=True))
@@ -989,7 +991,8 @@ def test_random_weights_are_those_of_the_seed(shelf: Shelf) -> None:
         opened = load_model(spec)
         assert opened.info.verdict == "random"
         assert len(opened.info.labels) == 5
-        return opened.model.bert.encoder.layer[0].output.dense.weight
+        model: Any = opened.model
+        return model.bert.encoder.layer[0].output.dense.weight
 
     assert torch.equal(weights(), weights())
     assert not torch.equal(weights(), weights(seed=1))

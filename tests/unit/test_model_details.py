@@ -161,6 +161,15 @@ class WeirdConfig(PreTrainedConfig):
 MODEL_CODE = """
 from pathlib import Path
 Path({ran!r}).touch()
+import torch
+from transformers import PreTrainedModel
+from .configuration_weird import WeirdConfig
+class WeirdModel(PreTrainedModel):
+    config_class = WeirdConfig
+    def __init__(self, config):
+        super().__init__(config)
+        self.layer = torch.nn.Linear(3, 4)
+        self.post_init()
 """
 
 
@@ -214,10 +223,48 @@ def test_code_of_a_repository_runs_after_a_yes(
         "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
     )
     monkeypatch.setattr(sys, "path", list(sys.path))
-    config = opening.load_config(opening.find(str(folder), Job()), allow_code=True)
-    assert config.model_type == "weird"
+    spec = ModelSpec(ref=str(folder), allow_code=True)
+    found = overview(spec.ref, spec)
     assert trusted == [True]
-    assert (tmp_path / "configuration ran").exists(), "the marker marks nothing"
+    for name in ("configuration", "modeling"):
+        assert (tmp_path / f"{name} ran").exists(), "the marker marks nothing"
+    assert (found.model_type, found.main, found.parameters) == ("weird", "WeirdModel", 16)
+    assert [(r.auto, r.concrete, r.verdict) for r in found.classes] == [
+        ("AutoModel", "WeirdModel", "untrained")
+    ]
+    save_file({"layer.weight": torch.ones(4, 3)}, folder / "model.safetensors", {"format": "pt"})
+    report = overview(spec.ref, spec).of("AutoModel")
+    assert report is not None
+    assert (report.missing, report.verdict) == (("layer.bias",), "incomplete")
+    config = opening.load_config(opening.find(spec.ref, Job()), allow_code=True)
+    for missing in ("AutoModelForCausalLM", "NothingModel"):
+        with pytest.raises(HftermError) as caught:
+            opening.concrete_of(missing, config)
+        assert caught.value.kind == "no-class"
+
+
+def test_code_of_a_repository_that_can_t_run_is_an_error_of_its_own(
+    repository: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = repository("weird")
+    monkeypatch.setattr(
+        "transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules")
+    )
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for file, line in (("modeling", "raise RuntimeError('no luck')"),
+                       ("modeling", "import no_such_package"),
+                       ("configuration", "import no_such_package")):  # fmt: skip
+        code = folder / f"{file}_weird.py"
+        whole = code.read_text()
+        code.write_text(f"{line}\n{whole}")
+        try:
+            found = overview(str(folder), ModelSpec(ref=str(folder), allow_code=True))
+        except HftermError as error:
+            said = error.message
+        else:
+            said = " ".join(found.notes)
+        assert "no luck" in said or "no_such_package" in said
+        code.write_text(whole)
 
 
 def test_a_known_architecture_needs_none_of_its_repository_s_code(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -207,6 +208,17 @@ def test_pickle_on_the_hub_is_named_and_not_fetched(
 def test_a_config_on_the_hub_is_untrained(lab: Lab, repositories: dict[str, Path]) -> None:
     found = lab.describe(lab.publish(repositories["config-only"]))
     assert {report.verdict for report in found.classes} == {"untrained"}
+
+
+def test_python_on_the_hub_is_named_and_not_run(lab: Lab, tmp_path: Path) -> None:
+    config = {"model_type": "weird", "auto_map": {"AutoConfig": "own_code.WeirdConfig"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "own_code.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    for load in (False, True):
+        error = refused(lab, lab.publish(tmp_path), load)
+        assert error.kind == "remote-code"
+        assert "own_code.py" in error.message
+    assert not (tmp_path / "ran").exists()
 
 
 def refused(lab: Lab, ref: str, load: bool) -> HftermError:

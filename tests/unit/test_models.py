@@ -308,6 +308,9 @@ def test_no_pickle_is_opened_without_a_yes(
         ("lora-causal", "CausalLM", set(), "complete"),
         ("lora-causal", "", set(), "complete"),
         ("lora-causal", "SequenceClassification", {"score"}, "new head"),
+        # its backbone has another name in this class: transformers finds nothing of it, and
+        # the adapter's own weights have no place either
+        ("lora-causal", "QuestionAnswering", {"qa_outputs", "transformer"}, "wrong architecture"),
     ],
 )
 def test_an_adapter_adds_what_its_base_leaves(

@@ -16,7 +16,11 @@ from hfterm.job import Job
 if TYPE_CHECKING:
     from huggingface_hub.utils import SafetensorsFileMetadata
 
-DESCRIPTION = ["config.json", "generation_config.json", "adapter_config.json", "*.index.json"]
+DESCRIPTION = [
+    "config.json", "generation_config.json", "adapter_config.json", "*.index.json", "*.py",
+]  # fmt: skip
+"""Python is fetched to be named and read; it runs only after the user's yes."""
+
 WHOLE = [
     *DESCRIPTION, "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*.model", "tekken.json",
     "added_tokens.json", "special_tokens_map.json", "chat_template*",

@@ -127,6 +127,7 @@ def _classification(info: LoadedInfo, options: TaskOptions) -> Body:
 
 
 def _loss(info: LoadedInfo, options: TaskOptions) -> str:
+    backward = options.backward and info.spec.quantization == "none"
     script = (
         f"labels = torch.full((len(logits),), {options.label}, device=model.device)\n"
         f'if model.config.problem_type == "{MULTI}":\n'
@@ -140,11 +141,12 @@ def _loss(info: LoadedInfo, options: TaskOptions) -> str:
         "    function = torch.nn.functional.mse_loss\n"
         "else:\n"
         "    function = torch.nn.functional.cross_entropy\n"
-        "output = model(**inputs, labels=labels)\n"
-        "loss = function(output.logits.float(), labels)\n"
+        f"with torch.set_grad_enabled({backward}):\n"
+        "    output = model(**inputs, labels=labels)\n"
+        "    loss = function(output.logits.float(), labels)\n"
         'print("loss", f"{output.loss:.6f}", f"{loss:.6f}")\n'
     )
-    if options.backward and info.spec.quantization == "none":
+    if backward:
         script += (
             "import re\n"
             "\n"
@@ -405,13 +407,13 @@ def _zero_shot(info: LoadedInfo, options: TaskOptions) -> Body:
     )
     told = call("encoding", "text", "hypothesis", 'return_tensors="pt"', *cut(info, options))
     each = (
-        "rows = []\n"
+        "said = []\n"
         "for label in labels:\n"
         '    hypothesis = template.replace("{}", label)\n'
         + indented(told + INPUTS)
         + "    with torch.no_grad():\n"
-        "        rows.append(model(**inputs).logits[0].float())\n"
-        "logits = torch.stack(rows)\n"
+        "        said.append(model(**inputs).logits[0].float())\n"
+        "logits = torch.stack(said)\n"
         f"shares = {share}\n"
         "order = shares.argsort(descending=True, stable=True).tolist()\n"
     )

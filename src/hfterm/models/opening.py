@@ -155,6 +155,22 @@ def own_classes(config: PreTrainedConfig) -> dict[str, str]:
     }
 
 
+def _own_class(reference: str, folder: str) -> type[PreTrainedModel]:
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    try:
+        found = get_class_from_dynamic_module(reference, folder, local_files_only=True)
+    except Exception as error:
+        # anybody's code: what it imports may be missing, and it may raise whatever it likes
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise HftermError(
+            "bad-code",
+            f"The Python in {folder} can't be run: {first[:300]}",
+            "Install what it imports, or choose another model.",
+        ) from error
+    return cast("type[PreTrainedModel]", found)
+
+
 def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
     """The class that an Auto class chooses for a config.
 
@@ -174,13 +190,7 @@ def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
         wanted = config.architectures or ()
         auto = next((a for a, name in known.items() if name in wanted), "AutoModel")
     if auto in own:
-        from transformers.dynamic_module_utils import get_class_from_dynamic_module
-
-        reference = config.auto_map[auto]
-        return cast(
-            "type[PreTrainedModel]",
-            get_class_from_dynamic_module(reference, str(config.name_or_path)),
-        )
+        return _own_class(str(config.auto_map[auto]), str(config.name_or_path))
     if auto not in auto_classes():
         # a concrete class, named by the user
         cls = getattr(transformers, auto, None)

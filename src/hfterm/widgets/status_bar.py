@@ -37,7 +37,8 @@ class StatusBar(Horizontal):
     DEFAULT_CSS = """
     StatusBar { height: 1; padding: 0 1; color: $text-muted; }
     StatusBar > #status-engine { width: auto; max-width: 50%; text-overflow: ellipsis; }
-    StatusBar > #status-loaded { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+    StatusBar > #status-loaded { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis;
+        padding-right: 1; }
     StatusBar > #status-machine { width: auto; }
     """
 

@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from hfterm.engine.requests import KnownModel
 from hfterm.models.types import Architecture
-from hfterm.text import displayable, elide_middle
+from hfterm.text import displayable
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, Rows
 
 
@@ -65,11 +65,8 @@ Type part of a name: `↑` `↓` choose a row, `Enter` opens it. Or type a path 
         found.sort(key=lambda pair: pair[0].lower() != wanted)  # a whole name comes first
         self._found = [name for name, _ in found]
         self._moved = False
-        columns = (GridColumn("model", most=34), GridColumn("kind", most=16))
-        cells = [
-            [Cell(elide_middle(displayable(name), 34)), Cell(displayable(kind), "dim")]
-            for name, kind in found
-        ]
+        columns = (GridColumn("model", most=60, stretch=True), GridColumn("kind", most=16))
+        cells = [[Cell(displayable(name)), Cell(displayable(kind), "dim")] for name, kind in found]
         self.query_one("#models-grid", DataGrid).set_source(Rows(columns, cells), cursor=0)
 
     def action_move(self, by: int) -> None:

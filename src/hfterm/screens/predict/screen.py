@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 TITLES = ("Result", "Batch")
 
+WIDE = 110
+"""Columns from which two tables stand side by side."""
+
 SAMPLES: dict[str, str] = {
     "text-classification": "One of the greatest family-oriented, fantasy-adventure movies ever.",
     "token-classification": "Hugging Face is a company based in New York City and Paris.",
@@ -69,6 +72,7 @@ class PredictScreen(WorkbenchScreen):
     """Text and task above, what the model says below."""
 
     MODE: ClassVar[str] = "predict"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
     CSS_PATH = "screen.tcss"
 
     HELP = """\
@@ -228,6 +232,11 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
         )
         if live and on_result and self._fields.chosen not in SLOW and self.text.strip():
             self._timer = self.set_timer(LIVE, self.action_run)
+
+    @on(TabbedPages.Opened)
+    def _opened(self, event: TabbedPages.Opened) -> None:
+        """A file of texts needs no text panel."""
+        self.set_class(event.title == "Batch", "-alone")
 
     @on(TaskFields.Changed)
     def _task_changed(self, event: TaskFields.Changed) -> None:
