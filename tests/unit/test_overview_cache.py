@@ -14,7 +14,7 @@ import pytest
 from hfterm import paths
 from hfterm.models import overview_cache
 from hfterm.models.overview import overview
-from hfterm.models.overview_cache import keep_overview, known_overview
+from hfterm.models.overview_cache import keep_overview, known_overview, overview_file
 from hfterm.models.types import ModelOverview, ModelSpec
 
 Zoo = dict[str, Path]
@@ -36,7 +36,7 @@ def model(model_zoo: Zoo, tmp_path: Path) -> Path:
 def kept(spec: ModelSpec) -> ModelOverview:
     """An overview that is made and kept."""
     found = overview(spec.ref, spec)
-    keep_overview(spec, found)
+    keep_overview(overview_file(spec), found)
     assert known_overview(spec) == found
     return found
 
@@ -110,7 +110,7 @@ def test_an_adapter_is_looked_at_anew_when_its_base_changes(model_zoo: Zoo, tmp_
 @pytest.mark.parametrize("ref", ["bert", "lab/model", "/no/such/folder", "", "a\0b"])
 def test_what_has_no_files_here_is_not_kept(ref: str) -> None:
     spec = ModelSpec(ref=ref)
-    keep_overview(spec, overview("bert"))
+    keep_overview(overview_file(spec), overview("bert"))
     assert known_overview(spec) is None
     assert not (paths.cache_dir() / "overviews").exists()
 
@@ -129,7 +129,7 @@ def test_a_folder_that_can_t_be_written_costs_nothing_else(model: Path) -> None:
     paths.cache_dir().mkdir(parents=True, exist_ok=True)
     (paths.cache_dir() / "overviews").write_text("a file in its place")
     spec = ModelSpec(ref=str(model))
-    keep_overview(spec, overview(spec.ref))
+    keep_overview(overview_file(spec), overview(spec.ref))
     assert known_overview(spec) is None
 
 
@@ -140,7 +140,7 @@ def test_the_oldest_go(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = paths.cache_dir() / "overviews"
     for number, spec in enumerate(specs):
         before = set(folder.glob("*"))
-        keep_overview(spec, found)
+        keep_overview(overview_file(spec), found)
         (new,) = set(folder.glob("*")) - before
         os.utime(new, (number, number))  # the clock may be too coarse to tell them apart
     assert [known_overview(spec) is not None for spec in specs] == [False, False, True, True, True]

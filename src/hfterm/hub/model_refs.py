@@ -6,6 +6,7 @@ Standard library and msgspec only, but for the names of architectures, which are
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Container
 from pathlib import Path
 from typing import cast
@@ -17,6 +18,17 @@ from hfterm.hub.refs import HUB_ID, LONGEST_ID, suggestion
 from hfterm.models.types import ModelSource, SourceKind, Weights
 
 CONFIG = "config.json"
+ADAPTED = {
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
+    "FEATURE_EXTRACTION": "AutoModel",
+}
+"""What peft's task types are trained on."""
+
+HEAD_WEIGHTS = (".classifier.weight", ".classifier.out_proj.weight", ".score.weight")
 ADAPTER = "adapter_config.json"
 
 
@@ -127,9 +139,12 @@ def describe(ref: str, kind: SourceKind, folder: Path) -> ModelSource:
             f"{folder} can't be read: {error.strerror}.",
             "Check that you may read it.",
         ) from error
-    base = ""
+    base, auto, labels = "", "", None
     if ADAPTER in names:
-        base = str(read_object(folder / ADAPTER).get("base_model_name_or_path") or "")
+        adapter = read_object(folder / ADAPTER)
+        base = str(adapter.get("base_model_name_or_path") or "")
+        auto = ADAPTED.get(str(adapter.get("task_type")), "")
+        labels = _head_labels(folder / "adapter_model.safetensors")
         if not base:
             raise HftermError(
                 "no-base",
@@ -157,7 +172,23 @@ def describe(ref: str, kind: SourceKind, folder: Path) -> ModelSource:
     if CONFIG in names and "auto_map" in read_object(folder / CONFIG):
         code = tuple(sorted(name for name in names if name.endswith(".py"))) or ("its repository",)
     size = sum(file.stat().st_size for file in files)
-    return ModelSource(ref, kind, str(folder), weights, size=size, base=base, code=code)
+    return ModelSource(
+        ref, kind, str(folder), weights, size=size, base=base, auto=auto, labels=labels, code=code
+    )
+
+
+def _head_labels(file: Path) -> int | None:
+    """The labels of the classification head in an adapter's file, by its header."""
+    try:
+        with file.open("rb") as opened:
+            (length,) = struct.unpack("<Q", opened.read(8))
+            header = cast("dict[str, dict[str, list[int]]]", json.loads(opened.read(length)))
+    except (OSError, ValueError, struct.error, MemoryError):
+        return None  # loading says what is wrong with it
+    for name, tensor in header.items():
+        if name.endswith(HEAD_WEIGHTS) and tensor.get("shape"):
+            return tensor["shape"][0]
+    return None
 
 
 def _weights(folder: Path, names: set[str]) -> tuple[Weights, list[Path]]:

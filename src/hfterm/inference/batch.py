@@ -66,6 +66,13 @@ def predict_rows(
             says which.
     """
     job = job or Job()
+    with memory_errors(f"the rows of {source}"):
+        return _predict_rows(opened, source, options, batch, job)
+
+
+def _predict_rows(
+    opened: OpenModel, source: str, options: TaskOptions, batch: BatchOptions, job: Job
+) -> BatchTable:
     rows = read_rows(source, job, batch.most)
     column = pick_column(rows, batch.column, *_default_columns(options.task))
     texts = [_text(row.get(column)) for row in rows]
@@ -161,9 +168,10 @@ def tokenized_batches(
                         [some[index] for index in chosen], truncation=True, max_length=limit
                     )
                 )
-            padded = opened.text.pad(
-                BatchEncoding(columns), return_tensors="pt", return_attention_mask=True
-            )
+            with memory_errors(f"a batch of {len(chosen)}"):
+                padded = opened.text.pad(
+                    BatchEncoding(columns), return_tensors="pt", return_attention_mask=True
+                )
             yield [first + index for index in chosen], model_inputs(opened, padded), cut
             done += len(chosen)
     job.progress("predicting", len(texts), len(texts), "rows")

@@ -6,11 +6,12 @@ Imports torch and transformers inside functions: for an engine process.
 from __future__ import annotations
 
 import copy
+import gc
 import math
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -68,18 +69,31 @@ class OpenModel:
         return self.tokenizer
 
 
+_NO_MEMORY = ("out of memory", "can't allocate memory", "alloc_cpu", "bad_alloc")
+"""What torch and C++ say when there is none."""
+
+
 @contextmanager
 def memory_errors(what: str) -> Generator[None]:
     """Turn torch's ways to say that memory ran out into one error for people."""
     try:
         yield
-    except MemoryError as error:
-        raise out_of_memory(what) from error
-    except RuntimeError as error:  # torch.OutOfMemoryError is one, and so is the CPU's
-        text = str(error).lower()
-        if "out of memory" in text or "can't allocate memory" in text or "alloc_cpu" in text:
+    # torch.OutOfMemoryError is a RuntimeError, and so is the CPU's; transformers makes a ValueError
+    # of a MemoryError while it pads
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if _ran_out(error):
             raise out_of_memory(what) from error
         raise
+
+
+def _ran_out(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that there was no memory."""
+    while error is not None:
+        text = str(error).lower()
+        if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
@@ -110,6 +124,7 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
                 skipped = unquantized_modules(source, cls, config, spec, job)
             model, report = _pretrained(source, cls, config, spec, skipped, job)
     model.eval()
+    _give_back()
     job.progress(f"loading the tokenizer of {spec.ref}")
     tokenizer = _tokenizer(source, spec, job)
     weights = list(model.parameters())
@@ -136,6 +151,15 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
         skipped=skipped,
     )
     return OpenModel(info, model, tokenizer)
+
+
+def _give_back() -> None:
+    """Return to the system what loading freed: quantizing leaves the whole float model behind."""
+    import ctypes
+
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library has no malloc_trim
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _check_device(device: str) -> None:
@@ -267,7 +291,7 @@ def _quantized(spec: ModelSpec, skipped: tuple[str, ...]) -> dict[str, object]:
 
 def _new_modules(report: LoadingReport) -> list[str]:
     names = (*report.missing, *(found.name for found in report.mismatched))
-    return [module.rpartition(".")[2] for module in modules_of(names)]
+    return modules_of(names)
 
 
 def _verdict(

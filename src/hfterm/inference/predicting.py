@@ -11,7 +11,7 @@ from hfterm.inference.classification import classify
 from hfterm.inference.embedding import embed
 from hfterm.inference.filling import fill
 from hfterm.inference.generating import generate
-from hfterm.inference.loading import OpenModel
+from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.options import TaskOptions
 from hfterm.inference.seq2seq import decode_by_hand
 from hfterm.inference.tagging import tag
@@ -34,6 +34,11 @@ def predict(
     Raises:
         HftermError: the text does not fit, something is missing, or the logits are no numbers.
     """
+    with memory_errors("this text"):
+        return _predict(opened, text, options, job)
+
+
+def _predict(opened: OpenModel, text: str, options: TaskOptions, job: Job | None) -> Prediction:
     match options.task:
         case "text-classification":
             return classify(

@@ -90,8 +90,11 @@ def targeted(
 
 
 def belongs(name: str, modules: Sequence[str]) -> bool:
-    """Whether a dotted name is one of some modules, or ends with one's name."""
-    return any(name == module or name.endswith(f".{module}") for module in modules)
+    """Whether a dotted name is one of some modules, is inside of one, or ends with one's name."""
+    return any(
+        name == module or name.endswith(f".{module}") or name.startswith(f"{module}.")
+        for module in modules
+    )
 
 
 def quantize(modules: Sequence[nn.Module], precision: Precision, *, training: bool) -> None:

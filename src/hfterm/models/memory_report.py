@@ -59,7 +59,7 @@ def memory_report(
             f"Choose {limit:,} or less.",
         )
     missing = (*report.missing, *(found.name for found in report.mismatched))
-    new = [module.rpartition(".")[2] for module in modules_of(missing)]
+    new = modules_of(missing)
     plans = estimate(
         type(model), config, context=context, batch=batch, rank=rank, targets=targets,
         new_modules=new, job=job,

@@ -358,10 +358,11 @@ def explain_loading(source: ModelSource, error: Exception) -> HftermError:
     if "can't allocate memory" in text or "out of memory" in text.lower():
         return out_of_memory(source.ref)
     if "ignore_mismatched_sizes" in text or "size mismatch" in text.lower():
+        number = str(source.labels) if source.labels else "the checkpoint's number"
         return HftermError(
             "mismatched",
             f"Weights of {source.ref} have another shape than the class expects.",
-            "Set “labels” to the checkpoint's number, or “other shapes” to start at random.",
+            f"Set “labels” to {number} (F7), or “other shapes” to start at random.",
         )
     return HftermError(
         "bad-weights",

@@ -55,7 +55,7 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
             f"No Auto class knows {config.model_type}: it is a part of other models.",
             "Name the model it is a part of.",
         )
-    main_auto = _main_auto(config, known)
+    main_auto = _main_auto(source, config, known)
     main = known[main_auto]
     notes = _notes(source, config)
     reports: dict[str, ClassReport] = {}
@@ -76,6 +76,8 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
             if name == main and model is not None:
                 counted = model
         classes.append(_renamed(reports[name], auto))
+    if any(report.verdict in ("complete", "new head") for report in classes):
+        classes = [_named_otherwise(report) for report in classes]
     weights = list(counted.parameters()) if counted is not None else []
     dtypes = Counter(str(p.dtype).removeprefix("torch.") for p in weights)
     return ModelOverview(
@@ -93,8 +95,10 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
     )
 
 
-def _main_auto(config: PreTrainedConfig, known: dict[str, str]) -> str:
+def _main_auto(source: ModelSource, config: PreTrainedConfig, known: dict[str, str]) -> str:
     """The Auto class of what the checkpoint was saved from, else the plain model's."""
+    if source.auto in known:
+        return source.auto
     wanted = config.architectures or ()
     return next((auto for auto, name in known.items() if name in wanted), next(iter(known)))
 
@@ -171,6 +175,20 @@ def _changed(
     import msgspec
 
     return msgspec.structs.replace(report, verdict=verdict, meaning=meaning, remedy=remedy)
+
+
+def _named_otherwise(report: ClassReport) -> ClassReport:
+    """A class that finds nothing where others find all looks for the weights by other names."""
+    if report.verdict != "wrong architecture":
+        return report
+    where = report.missing[0].partition(".")[0] if report.missing else ""
+    return _changed(
+        report,
+        "wrong architecture",
+        f"{report.concrete} looks for the weights under “{where}.”, where this checkpoint has "
+        f"none: {len(report.missing):,} would start at random.",
+        "Choose another class; the weights would have to be renamed for this one.",
+    )
 
 
 def _renamed(report: ClassReport, auto: str) -> ClassReport:

@@ -28,7 +28,7 @@ _decode = msgspec.msgpack.Decoder(ModelOverview).decode
 
 def known_overview(spec: ModelSpec) -> ModelOverview | None:
     """The overview that was made of just these files with just these versions, or None."""
-    file = _file(spec)
+    file = overview_file(spec)
     if file is None:
         return None
     try:
@@ -37,9 +37,14 @@ def known_overview(spec: ModelSpec) -> ModelOverview | None:
         return None
 
 
-def keep_overview(spec: ModelSpec, overview: ModelOverview) -> None:
-    """Remember an overview. A disk that is full or read-only costs time later, nothing else."""
-    file = _file(spec)
+def keep_overview(file: Path | None, overview: ModelOverview) -> None:
+    """Remember an overview. A disk that is full or read-only costs time later, nothing else.
+
+    Args:
+        file: from `overview_file`, asked before the overview was made: files that were written
+            meanwhile make another name.
+        overview: what was made.
+    """
     if file is None:
         return
     with suppress(OSError):
@@ -52,7 +57,7 @@ def keep_overview(spec: ModelSpec, overview: ModelOverview) -> None:
             old.unlink()
 
 
-def _file(spec: ModelSpec) -> Path | None:
+def overview_file(spec: ModelSpec) -> Path | None:
     """Where the overview of `spec` is kept; None for what lies in no folder of this machine."""
     try:
         source = resolve_model(spec.ref, ())

@@ -43,6 +43,8 @@ class ModelSource(msgspec.Struct, frozen=True):
         gguf: the file's name when `weights` is ``gguf``.
         size: bytes of the weights' files.
         base: the base model's reference when the folder holds an adapter, else empty.
+        auto: the Auto class that an adapter was trained for, else empty.
+        labels: of the classification head that an adapter brings; None when it brings none.
         code: Python files that a ``trust_remote_code`` load would run, else empty.
     """
 
@@ -53,6 +55,8 @@ class ModelSource(msgspec.Struct, frozen=True):
     gguf: str = ""
     size: int = 0
     base: str = ""
+    auto: str = ""
+    labels: int | None = None
     code: tuple[str, ...] = ()
 
 

@@ -30,15 +30,16 @@ def list_architectures(_: ask.ListArchitectures, job: Job) -> list[types.Archite
 @HANDLERS.answers(ask.DescribeModel)
 def describe_model(request: ask.DescribeModel, job: Job) -> types.ModelOverview:
     """The overview, from before when nothing has changed."""
-    from hfterm.models.overview_cache import keep_overview, known_overview
+    from hfterm.models.overview_cache import keep_overview, known_overview, overview_file
 
+    file = overview_file(request.spec)
     known = known_overview(request.spec)
     if known is not None:
         return known
     from hfterm.models.overview import overview
 
     found = overview(request.spec.ref, request.spec, job)
-    keep_overview(request.spec, found)
+    keep_overview(file, found)
     return found
 
 

@@ -96,4 +96,6 @@ config fields and stored weights that differ; `change` is the norm of the differ
         """The same comparison."""
         if self.specs is None or self._comparison is None or self.subject is None:
             return ""
-        return compare_code(self.subject.overview.source, *self.specs)
+        sources = self._comparison.sources
+        other = sources[1] if sources is not None else None
+        return compare_code(self.subject.overview.source, *self.specs, other)

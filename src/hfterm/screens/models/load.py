@@ -12,6 +12,7 @@ from hfterm.engine.model_requests import LoadModel
 from hfterm.errors import HftermError
 from hfterm.models.code import load_code
 from hfterm.models.types import LoadedInfo, ModelSpec
+from hfterm.models.verdicts import modules_of
 from hfterm.screens.models.subject import ModelPage, ModelSubject
 from hfterm.screens.workbench import ModelLoaded, WorkbenchScreen
 from hfterm.text import foreign
@@ -102,4 +103,8 @@ that process, which frees everything. Predict uses what is loaded here.
         spec = self.spec()
         if spec is None or self.subject is None:
             return ""
-        return load_code(self.subject.overview.source, spec)
+        report = self.subject.overview.of(spec.auto)
+        new = (*report.missing, *(m.name for m in report.mismatched)) if report else ()
+        loaded = self._bench.loaded
+        skipped = loaded.skipped if loaded and loaded.spec == spec else tuple(modules_of(new))
+        return load_code(self.subject.overview.source, spec, skipped)
