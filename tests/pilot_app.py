@@ -80,20 +80,34 @@ class BorrowedEngine(EngineClient):
             self._set(EngineStatus("warm", self._background.client.status.pid))
 
     async def call(
-        self, request: Request[R], on_progress: Callable[[Progress], None] | None = None
+        self,
+        request: Request[R],
+        on_progress: Callable[[Progress], None] | None = None,
+        stop: asyncio.Event | None = None,
     ) -> R:
         """Hand the request over; a cancel goes with it."""
         loop = asyncio.get_running_loop()
+        there = asyncio.Event()
+        passing = asyncio.create_task(self._pass_on(stop, there)) if stop is not None else None
 
         def report(progress: Progress) -> None:
             if on_progress is not None and not loop.is_closed():
                 loop.call_soon_threadsafe(on_progress, progress)
 
-        call = self._background.client.call(request, report)
-        answer = await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(call, self._background.loop)
-        )
+        call = self._background.client.call(request, report, there)
+        try:
+            answer = await asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(call, self._background.loop)
+            )
+        finally:
+            if passing is not None:
+                passing.cancel()
         return self.answered(answer)
+
+    async def _pass_on(self, stop: asyncio.Event, there: asyncio.Event) -> None:
+        """What the app's loop sets, set in the engine's."""
+        await stop.wait()
+        self._background.loop.call_soon_threadsafe(there.set)
 
     def answered(self, answer: R) -> R:
         """A chance to look at an answer before the app does."""

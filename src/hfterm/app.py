@@ -16,7 +16,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from hfterm import paths
@@ -322,7 +322,8 @@ class HftermApp(KeysInOrder):
         if not code:
             self.notify("Nothing is shown yet that code could reproduce.", severity="warning")
             return
-        self.push_screen(CodeModal(code))
+        assert self.workbench is not None
+        self.push_screen(CodeModal(code, self.workbench.script_name))
 
     def action_copy(self) -> None:
         """Copy what is focused."""
@@ -382,7 +383,9 @@ class HftermApp(KeysInOrder):
         """Stop long work; else go from a text field to what it fills."""
         if self.workbench is not None and self.workbench.stop_work():
             return
-        self.screen.focus_next()
+        for _ in range(len(self.screen.focus_chain)):
+            if not isinstance(self.screen.focus_next(), Input | TextArea):
+                return
 
     @work(group="starter", exclusive=True, exit_on_error=False)
     async def install_starter(self) -> None:

@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
 
 def classes(
     model: Model,
-    labels: Annotated[int | None, typer.Option(help="Labels of a classification head.")] = None,
+    labels: Annotated[int | None, typer.Option(min=1, help="Labels of a head.")] = None,
     allow_pickle: Pickle = False,
     allow_code: Code = False,
     as_json: Json = False,
@@ -169,7 +169,7 @@ def predict(
     seed: Annotated[int, typer.Option(help="Of a new head and of sampling.")] = 0,
     chat: Annotated[bool, typer.Option("--chat", help="Use the chat template.")] = False,
     long: Annotated[LongText, typer.Option(help="A text that does not fit.")] = LongText.ASK,
-    num_labels: Annotated[int | None, typer.Option(help="Labels of a new head.")] = None,
+    num_labels: Annotated[int | None, typer.Option(min=1, help="Labels of a new head.")] = None,
     dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = Dtype.AUTO,
     quantization: Annotated[Quantization, typer.Option(help="Of the weights.")] = Quantization.NONE,
     device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
@@ -181,6 +181,7 @@ def predict(
     label_column: Annotated[str, typer.Option(help="Column of the true label.")] = "",
     batch: Annotated[int, typer.Option(min=1, help="Rows at once.")] = 32,
     rows: Annotated[int | None, typer.Option(min=1, help="Rows at most.")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Rows from all over.")] = False,
     allow_pickle: Pickle = False,
     allow_code: Code = False,
     as_json: Json = False,
@@ -189,7 +190,8 @@ def predict(
     from hfterm.cli_predict import predict_file, predict_texts
 
     if bool(texts) == bool(file):
-        raise typer.BadParameter("Name texts, or a --file with rows.")
+        what = "texts or a --file, not both" if file else "texts, or a --file with rows"
+        raise typer.BadParameter(f"Name {what}.")
     name = task.value
     spec = msgspec.convert(
         {
@@ -212,7 +214,9 @@ def predict(
         TaskOptions,
     )  # fmt: skip
     if file:
-        asked = BatchOptions(column=column, label_column=label_column, size=batch, most=rows)
+        asked = BatchOptions(
+            column=column, label_column=label_column, size=batch, most=rows, shuffled=shuffle
+        )
         predict_file(spec, file, options, asked, out, as_json=as_json)
     else:
         predict_texts(spec, list(texts or ()), options, context, as_json=as_json)

@@ -38,6 +38,8 @@ class Job:
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         self._report = report
+        self.partial = False
+        """Set by work that was stopped and gives what it has: its result is not thrown away."""
         self.cancelled = cancelled
 
     def progress(self, stage: str, done: int = 0, total: int | None = None, unit: str = "") -> None:

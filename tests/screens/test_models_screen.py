@@ -221,11 +221,11 @@ async def test_load_shows_in_the_status_line_and_unload_clears_it(make_app: Make
         app.screen.query_one("#load-start").focus()
         await pilot.press("enter")
         await settled(pilot, lambda: words(app, "load-state").startswith("loaded"), "the model")
-        assert "● BertModel float32 cpu" in shown(app)
+        assert "● float32 91 MB cpu BertModel" in shown(app)
         assert app.loaded is not None
         await pilot.press("alt+1")
         await settled(pilot, lambda: app.current_mode == "tokenize")
-        await settled(pilot, lambda: "● BertModel" in shown(app), "the model on another screen")
+        await settled(pilot, lambda: "cpu BertModel" in shown(app), "the model on another screen")
         await pilot.press("alt+2")
         await settled(pilot, lambda: app.current_mode == "models")
         app.screen.query_one("#load-stop").focus()

@@ -70,7 +70,7 @@ async def test_logits_probabilities_loss_and_gradients(make_app: MakeApp) -> Non
         assert {row["label"] for row in rows} == {"LABEL_0", "LABEL_1"}
         assert abs(sum(row["probability"] for row in rows) - 1) < 1e-6
         assert "head is new" in words(app, "result-warning")
-        assert "● BertForSequenceClassification float32 cpu" in shown(app)
+        assert "● float32 91 MB cpu BertForSequenceClassification" in shown(app)
         app.screen.query_one("#task-gradients", Choice).focus()
         await pilot.press("right")
         app.screen.query_one("#task-label", Choice).focus()
@@ -248,11 +248,24 @@ async def test_a_batch_is_stopped_within_a_batch(make_app: MakeApp) -> None:
         await pilot.press("f5")
         await settled(pilot, lambda: "rows/s" in shown(app), "progress")
         await pilot.press("escape")
-        await settled(pilot, lambda: "Stopped" in notice(app))
-        assert not table(app, "batch-rows")
+        await settled(pilot, lambda: "Stopped after" in words(app, "batch-sum"), "what there is")
+        assert 0 < len(table(app, "batch-rows")) < 10_605
+        assert "accuracy" in words(app, "batch-sum")
         app.screen.query_one("#batch-most", Input).value = "8"
         await pilot.press("f5")
         await settled(pilot, lambda: len(table(app, "batch-rows")) == 8, "a new batch")
+
+
+async def test_a_generation_that_is_stopped_keeps_its_text(make_app: MakeApp) -> None:
+    app = make_app("smollm2", mode="predict", text="Once upon a time")
+    async with app.run_test(size=SIZE) as pilot:
+        await choose(pilot, "text-generation")
+        app.screen.query_one("#task-new", Input).value = "2000"
+        await pilot.press("f5")
+        await settled(pilot, lambda: "generating" in shown(app) and "%" in shown(app), "progress")
+        await pilot.press("escape")
+        await settled(pilot, lambda: "ended by you" in words(app, "result-words"), "the text")
+        assert 0 < len(table(app, "result-grid")) < 2000
 
 
 async def test_wrong_fields_are_said_where_they_are(make_app: MakeApp) -> None:
@@ -289,7 +302,7 @@ async def test_load_options_quantize_and_start_at_random(make_app: MakeApp) -> N
         await pilot.press("3", "enter")
         await settled(pilot, lambda: not isinstance(app.screen, LoadModal))
         await settled(pilot, lambda: len(table(app, "result-grid")) == 3, "three labels")
-        assert "● BertForSequenceClassification nf4 cpu" in shown(app)
+        assert "● nf4 29 MB cpu BertForSequenceClassification" in shown(app)
 
 
 async def test_what_models_loads_predict_uses(make_app: MakeApp) -> None:

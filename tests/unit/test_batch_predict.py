@@ -14,6 +14,7 @@ from inference_fixtures import LONG, Shelf, models, shelf
 
 from hfterm.errors import Cancelled, HftermError
 from hfterm.inference.batch import accepted_answers, predict_rows, true_labels
+from hfterm.inference.classification import classify
 from hfterm.inference.metrics import answer_metrics, classification_metrics
 from hfterm.inference.options import TASKS, BatchOptions, Task, TaskOptions
 from hfterm.inference.types import (
@@ -90,8 +91,7 @@ def fails(shelf: Shelf, name: str, file: Path, *given: Any, **more: Any) -> Hfte
 def one_by_one(shelf: Shelf, texts: Sequence[str]) -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for text in texts:
-        said = shelf.predict("bert-labels", text, CLASSIFICATION)
-        assert isinstance(said, Classification)
+        said = classify(shelf.open("bert-labels", CLASSIFICATION), text)
         found.append((LABELS[said.best], said.scores[said.best].probability))
     return found
 

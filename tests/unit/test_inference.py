@@ -787,25 +787,21 @@ def test_every_prediction_has_displayable_tables(shelf: Shelf, task: Any) -> Non
             assert len(table.values(index)) == len(table.columns)
 
 
-@pytest.mark.parametrize(
-    ("task", "kind"),
-    [
-        ("text-classification", None), ("token-classification", None), ("fill-mask", "no-mask"),
-        ("question-answering", "no-context"), ("text-generation", "empty"),
-        ("feature-extraction", "empty"), ("zero-shot", None), ("multiple-choice", None),
-        ("seq2seq", None),
-    ],
-)  # fmt: skip
-def test_an_empty_text(shelf: Shelf, task: Any, kind: str | None) -> None:
-    """A model with special tokens has an answer; where there are no tokens, that is said."""
-    if kind is not None:
-        assert fails(shelf, MEMBER[task], "", task, **NEEDS.get(task, {})).kind == kind
-        return
-    found = shelf.predict(MEMBER[task], "", task, **NEEDS.get(task, {}))
-    if isinstance(found, Classification):
-        assert found.tokens == 2
-    if isinstance(found, Tagging):
-        assert found.tokens == found.entities == ()
+@pytest.mark.parametrize("text", ["", " \n\t"])
+@pytest.mark.parametrize("task", TASKS)
+def test_an_empty_text(shelf: Shelf, task: Any, text: str) -> None:
+    error = fails(shelf, MEMBER[task], text, task, **NEEDS.get(task, {}))
+    assert error.kind == ("no-context" if task == "question-answering" else "empty")
+
+
+def test_a_text_without_tokens(shelf: Shelf, zoo: dict[str, Path]) -> None:
+    """A tokenizer may leave nothing of a text: this one adds no special tokens."""
+    from hfterm.inference.classification import classify
+
+    opened = shelf.open("bert-labels", CLASSIFICATION, tokenizer=str(zoo["characters"]))
+    with pytest.raises(HftermError) as caught:
+        classify(opened, "")
+    assert caught.value.kind == "empty"
 
 
 def test_not_finite_names_the_weight_and_the_next_model_works(shelf: Shelf) -> None:

@@ -86,7 +86,6 @@ CLASSIFY: Task = "text-classification"
 LOSS = {"label": 1, "backward": True}
 CASES: dict[str, Case] = {
     "classification": Case(CLASSIFY, "bert-labels"),
-    "classification empty": Case(CLASSIFY, "bert-labels", ""),
     "classification of 200": Case(CLASSIFY, "bert-200"),
     "classification hostile": Case(CLASSIFY, "hostile"),
     "classification pair": Case(CLASSIFY, "bert-labels", options={"pair": "it's\n\"so\""}),

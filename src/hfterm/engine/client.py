@@ -118,9 +118,13 @@ class EngineClient:
             )
 
     async def call(
-        self, request: Request[R], on_progress: Callable[[Progress], None] | None = None
-    ) -> R:
+        self, request: Request[R], on_progress: Callable[[Progress], None] | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> R:  # fmt: skip
         """Ask, and wait for the answer.
+
+        Setting `stop` asks the engine to stop and to give what it has; the answer is still
+        waited for. Work that can't give a part fails as ``cancelled``.
 
         Raises:
             HftermError: what the engine says; kind ``engine-died`` when it is gone, and
@@ -139,6 +143,7 @@ class EngineClient:
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
         self._pending[id_] = _Pending(future, on_progress)
         self._send(protocol.Call(id_, type(request).__name__, packed))
+        stopping = asyncio.create_task(self._cancel_at(stop, id_)) if stop is not None else None
         try:
             raw = await future
         except asyncio.CancelledError:
@@ -146,7 +151,13 @@ class EngineClient:
             raise
         finally:
             self._pending.pop(id_, None)
+            if stopping is not None:
+                stopping.cancel()
         return cast("R", msgspec.msgpack.decode(raw, type=request.RESULT))
+
+    async def _cancel_at(self, stop: asyncio.Event, id_: int) -> None:
+        await stop.wait()
+        self._send(protocol.Cancel(id_))
 
     def _send(self, message: protocol.ToEngine) -> None:
         if self._writer is not None and not self._writer.is_closing():

@@ -99,7 +99,8 @@ class Worker:
         try:
             request = msgspec.msgpack.decode(call.request, type=handler.request)
             result = handler.run(request, job)
-            job.check()
+            if not job.partial:
+                job.check()
             self._send(protocol.Done(call.id, protocol.pack(result)))
         except Cancelled:
             self._send(protocol.Failed(call.id, "cancelled", "Stopped.", ""))

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
@@ -149,6 +150,50 @@ def reading_once() -> Generator[None]:
         yield
     finally:
         gguf.GGUFReader, gguf.get_tensor_name_map = reader, names
+
+
+class _Uncopied:
+    """numpy, but that a copy of an array is the array: what is never written need not be copied."""
+
+    def __init__(self, numpy: ModuleType) -> None:
+        self._numpy = numpy
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._numpy, name)
+
+    @staticmethod
+    def copy(array: object) -> object:
+        """The array itself."""
+        return array
+
+
+@contextmanager
+def shapes_only() -> Generator[None]:
+    """Let the library take tensors out of a GGUF file by their shapes, reading none.
+
+    Arrays of zeros that nobody touches take no memory, and the loading report asks for names and
+    shapes only.
+    """
+    import gguf
+    import numpy as np
+    from gguf.quants import quant_shape_from_byte_shape
+    from transformers import modeling_gguf_pytorch_utils as library
+
+    def zeros(data: np.ndarray, kind: gguf.GGMLQuantizationType) -> np.ndarray:
+        shape = data.shape
+        if data.dtype == np.uint8:  # blocks; floats have their own shape
+            shape = quant_shape_from_byte_shape(data.shape, kind)
+        return np.zeros(shape, dtype=np.float32)
+
+    names = {"dequantize": (gguf, zeros), "np": (library, _Uncopied(np))}
+    before = {name: vars(module)[name] for name, (module, _) in names.items()}
+    for name, (module, value) in names.items():
+        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for name, (module, _) in names.items():
+            setattr(module, name, before[name])
 
 
 class _Bar:

@@ -5,11 +5,12 @@ Imports torch inside functions: for an engine process.
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from hfterm.errors import HftermError
+from hfterm.errors import Cancelled, HftermError
 from hfterm.hub.rows import Row, pick_column, read_rows
 from hfterm.inference.answering import answer
 from hfterm.inference.choosing import choose
@@ -26,7 +27,7 @@ from hfterm.inference.inputs import (
 )
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.metrics import answer_metrics, classification_metrics
-from hfterm.inference.options import BatchOptions, TaskOptions
+from hfterm.inference.options import SEED, BatchOptions, TaskOptions
 from hfterm.inference.seq2seq import decode_by_hand
 from hfterm.inference.tagging import tag
 from hfterm.inference.types import BatchTable, Metrics, Value
@@ -42,15 +43,19 @@ SCORED = ("text-classification", "zero-shot", "multiple-choice", "question-answe
 WINDOWED = ("token-classification", "question-answering")
 """Tasks of one row at a time that read a long text in windows."""
 
+LOOK = 64
+"""Rows that are looked at before a model is loaded."""
+
 SORTED = 16
 """Batches whose texts are sorted by length together, so that little is padded."""
 
 Values = tuple[Value, ...]
+T = TypeVar("T")
 
 
 def predict_rows(
     opened: OpenModel, source: str, options: TaskOptions, batch: BatchOptions,
-    job: Job | None = None,
+    job: Job | None = None, *, partial: bool = False,
 ) -> BatchTable:  # fmt: skip
     """Predict every row.
 
@@ -60,6 +65,7 @@ def predict_rows(
         options: the task, and what it needs besides the text.
         batch: columns, rows, and how many at once.
         job: told of every batch; stops after one.
+        partial: when stopped, give the rows until then.
 
     Raises:
         HftermError: the file or a column is not there, or a row can't be predicted: the message
@@ -67,13 +73,58 @@ def predict_rows(
     """
     job = job or Job()
     with memory_errors(f"the rows of {source}"):
-        return _predict_rows(opened, source, options, batch, job)
+        return _predict_rows(opened, source, options, batch, _Keeping(job) if partial else job)
+
+
+def chosen_rows(source: str, batch: BatchOptions, job: Job) -> list[Row]:
+    """The rows that are asked for: the first ones, or some from all over the file.
+
+    Raises:
+        HftermError: there is no such file, or it is not what its name says.
+    """
+    if not batch.shuffled:
+        return read_rows(source, job, batch.most)
+    rows = read_rows(source, job)
+    return random.Random(SEED).sample(rows, min(batch.most or len(rows), len(rows)))
+
+
+def check_rows(source: str, options: TaskOptions, batch: BatchOptions, job: Job) -> None:
+    """Look at the first rows, before a model is loaded for them.
+
+    Raises:
+        HftermError: the file or a column is not there.
+    """
+    rows = read_rows(source, job, LOOK)
+    pick_column(rows, batch.column, *_default_columns(options.task))
+    pick_column(rows, batch.label_column, needed=False)
+
+
+class _Keeping(Job):
+    """A job whose cancel ends the loops over rows without an error, and marks what they give."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(cancelled=job.cancelled)
+        self.job = job
+
+    def progress(self, stage: str, done: int = 0, total: int | None = None, unit: str = "") -> None:
+        """Tell the caller; `until_stopped` takes the cancel."""
+        self.job.progress(stage, done, total, unit)
+
+
+def until_stopped(found: Iterable[T], job: Job) -> Iterator[T]:
+    """What `found` gives, until the caller stops it; only where a part is wanted."""
+    try:
+        yield from found
+    except Cancelled:
+        if not isinstance(job, _Keeping):
+            raise
+        job.job.partial = True
 
 
 def _predict_rows(
     opened: OpenModel, source: str, options: TaskOptions, batch: BatchOptions, job: Job
 ) -> BatchTable:
-    rows = read_rows(source, job, batch.most)
+    rows = chosen_rows(source, batch, job)
     column = pick_column(rows, batch.column, *_default_columns(options.task))
     texts = [_text(row.get(column)) for row in rows]
     label_column = pick_column(rows, batch.label_column, *_label_columns(options), needed=False)
@@ -85,11 +136,18 @@ def _predict_rows(
         columns, values, cut = _embedded(opened, texts, options, batch, job)
     else:
         columns, one = _single(opened, rows, options, batch, job)
-        values = list(_each(texts, rows, one, job))
-        cut = _count_cut(opened, texts, rows, options, batch)
+        values = list(until_stopped(_each(texts, rows, one, job), job))
+        cut = _count_cut(opened, texts[: len(values)], rows, options, batch)
+    asked = len(rows)
+    kept = [index for index, found in enumerate(values) if found]
+    if len(kept) < asked:
+        rows, texts = [rows[index] for index in kept], [texts[index] for index in kept]
+        values = [values[index] for index in kept]
     seconds = time.monotonic() - began
     truths = [row.get(label_column) for row in rows] if label_column else []
     metrics, note = _metrics(opened, options, columns, values, truths)
+    if len(rows) < asked:
+        note = f"Stopped after {len(rows):,} of {asked:,} rows. {note}".strip()
     named = ("text", *((label_column,) if label_column else ()), *columns)
     table = [
         (text, *((_value(truths[index]),) if label_column else ()), *found)
@@ -188,12 +246,14 @@ def _classified(
             found = classify(opened, text, long=options.long)
             return opened.info.labels[found.best], found.scores[found.best].probability
 
-        return ("label", "score"), list(_each(texts, [{}] * len(texts), one, job)), 0
+        each = _each(texts, [{}] * len(texts), one, job)
+        return ("label", "score"), list(until_stopped(each, job)), 0
     activation = activation_of(opened)
     labels = opened.info.labels
     values: list[Values] = [()] * len(texts)
     cut = 0
-    for rows, inputs, more in tokenized_batches(opened, texts, options, batch, job):
+    batches = tokenized_batches(opened, texts, options, batch, job)
+    for rows, inputs, more in until_stopped(batches, job):
         cut += more
         with memory_errors(f"a batch of {len(rows)}"), torch.inference_mode():
             logits = opened.model(**inputs).logits
@@ -212,8 +272,8 @@ def _embedded(
     values: list[Values] = []
     cut = 0
     width = 0
-    for first in range(0, len(texts), batch.size):
-        job.progress("embedding", first, len(texts), "rows")
+    starts = _starts("embedding", len(texts), batch.size, job)
+    for first in until_stopped(starts, job):
         some = texts[first : first + batch.size]
         hidden, mask, lost = hidden_states(opened, some, options.long, first)
         vectors = pool(hidden, mask, options.pooling)
@@ -223,6 +283,12 @@ def _embedded(
         values += [tuple(row) for row in vectors.tolist()]
         width, cut = int(vectors.shape[1]), cut + sum(map(bool, lost))
     return tuple(f"v{index}" for index in range(width)), values, cut
+
+
+def _starts(stage: str, total: int, size: int, job: Job) -> Iterator[int]:
+    for first in range(0, total, size):
+        job.progress(stage, first, total, "rows")
+        yield first
 
 
 def _single(

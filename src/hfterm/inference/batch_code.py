@@ -19,7 +19,7 @@ from hfterm.inference.code_bodies import (
     probabilities,
 )
 from hfterm.inference.code_opening import opened
-from hfterm.inference.options import BatchOptions, TaskOptions
+from hfterm.inference.options import SEED, BatchOptions, TaskOptions
 from hfterm.models.types import LoadedInfo
 
 _TABLE = "with open(file, encoding='utf-8-sig', newline='') as opened:\n"
@@ -110,7 +110,10 @@ def batch_code(info: LoadedInfo, file: str, options: TaskOptions, batch: BatchOp
     """
     reader = READERS.get(Path(file).suffix.lower(), LINES)
     script = opened(info) + f"file = {str(Path(file).expanduser())!r}\n" + reader
-    if batch.most:
+    if batch.shuffled:
+        most = f"min({batch.most}, len(rows))" if batch.most else "len(rows)"
+        script += f"import random\n\nrows = random.Random({SEED}).sample(rows, {most})\n"
+    elif batch.most:
         script += f"rows = rows[:{batch.most}]\n"
     script += _column(options, batch)
     if options.task == "feature-extraction":

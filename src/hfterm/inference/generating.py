@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from hfterm.errors import HftermError
+from hfterm.errors import Cancelled, HftermError
 from hfterm.inference.inputs import check_finite, ensure_padding, prepare
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import Generation, Long, Step
@@ -24,7 +24,7 @@ ALTERNATIVES = 3
 def generate(
     opened: OpenModel, text: str, *, new_tokens: int = 40, temperature: float = 0.0,
     top_p: float = 1.0, seed: int = 0, chat: bool = False, long: Long = "ask",
-    job: Job | None = None,
+    job: Job | None = None, partial: bool = False,
 ) -> Generation:  # fmt: skip
     """Continue a text.
 
@@ -38,6 +38,7 @@ def generate(
         chat: put the text into the chat template, as a user's message.
         long: ``truncate`` and ``window`` both drop the beginning of a prompt that does not fit.
         job: told of every token.
+        partial: when stopped, give the tokens until then.
 
     Raises:
         HftermError: the prompt does not fit, or there is no chat template.
@@ -60,8 +61,14 @@ def generate(
     began = time.monotonic()
 
     def each(sequences: LongTensor, _: FloatTensor, **__: object) -> Tensor:
-        job.progress("generating", int(sequences.shape[1]) - length, asked, "tokens")
-        return torch.zeros(sequences.shape[0], dtype=torch.bool, device=sequences.device)
+        try:
+            job.progress("generating", int(sequences.shape[1]) - length, asked, "tokens")
+        except Cancelled:
+            if not partial:
+                raise
+            job.partial = True
+        shape = (sequences.shape[0],)
+        return torch.full(shape, job.partial, dtype=torch.bool, device=sequences.device)
 
     def finite(_: LongTensor, scores: FloatTensor) -> FloatTensor:
         if bool((scores.isnan() | scores.isposinf()).any()):  # sampling would fail in torch
@@ -93,6 +100,8 @@ def generate(
     ended = "end token" if new and new[-1] in stops else "length"
     if ended == "length" and asked < new_tokens:
         ended = "context full"
+    if job.partial:
+        ended = "you"
     shown = str(opened.text.decode(new, skip_special_tokens=True))
     return Generation(prompt, shown, tuple(steps), length, ended, seconds)
 

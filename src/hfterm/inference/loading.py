@@ -20,6 +20,7 @@ from hfterm.errors import HftermError
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models import verdicts
+from hfterm.models.catalogue import family_of
 from hfterm.models.lora import output_names
 from hfterm.models.opening import (
     arguments,
@@ -134,6 +135,8 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
     verdict, meaning = (
         ("random", "Every weight is random.") if random else _verdict(model, config, report)
     )
+    if spec.auto == "AutoModelForCausalLM" and reads_both_ways(config):
+        meaning += " It reads in both directions (is_decoder is off), so it can't generate well."
     info = LoadedInfo(
         spec=spec,
         cls=cls.__name__,
@@ -151,6 +154,11 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
         skipped=skipped,
     )
     return OpenModel(info, model, tokenizer)
+
+
+def reads_both_ways(config: PreTrainedConfig) -> bool:
+    """Whether the architecture is an encoder's, and the config does not make a decoder of it."""
+    return family_of(config.model_type) == "encoder" and not config.to_dict().get("is_decoder")
 
 
 def _give_back() -> None:

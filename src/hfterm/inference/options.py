@@ -35,6 +35,9 @@ LONGEST_ANSWER = 30
 ANSWER_EDGES = 20
 """Starts and ends of answers that are tried, a window."""
 
+SEED = 0
+"""Of the rows that are taken from all over a file."""
+
 TASKS: tuple[Task, ...] = tuple(AUTO_OF)
 
 
@@ -88,6 +91,7 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
         question_column: question-answering: empty for ``question``, else the one question.
         size: rows at once.
         most: rows at most; None for all.
+        shuffled: from all over the file (with the seed `SEED`), not the first ones.
     """
 
     column: str = ""
@@ -95,3 +99,4 @@ class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     question_column: str = ""
     size: int = 32
     most: int | None = None
+    shuffled: bool = False

@@ -5,6 +5,7 @@ Imports torch inside functions: for an engine process.
 
 from __future__ import annotations
 
+from hfterm.errors import HftermError
 from hfterm.inference.answering import answer
 from hfterm.inference.choosing import choose
 from hfterm.inference.classification import classify
@@ -21,7 +22,12 @@ from hfterm.job import Job
 
 
 def predict(
-    opened: OpenModel, text: str, options: TaskOptions, job: Job | None = None
+    opened: OpenModel,
+    text: str,
+    options: TaskOptions,
+    job: Job | None = None,
+    *,
+    partial: bool = False,
 ) -> Prediction:
     """What a model says of a text.
 
@@ -30,15 +36,20 @@ def predict(
         text: the text; for feature-extraction one text a line.
         options: the task and what it needs besides.
         job: told of every token of a generation.
+        partial: a generation that is stopped gives what it has.
 
     Raises:
         HftermError: the text does not fit, something is missing, or the logits are no numbers.
     """
     with memory_errors("this text"):
-        return _predict(opened, text, options, job)
+        return _predict(opened, text, options, job, partial=partial)
 
 
-def _predict(opened: OpenModel, text: str, options: TaskOptions, job: Job | None) -> Prediction:
+def _predict(
+    opened: OpenModel, text: str, options: TaskOptions, job: Job | None, *, partial: bool
+) -> Prediction:
+    if options.task != "question-answering" and not text.strip():  # there it is the context
+        raise HftermError("empty", "There is no text to predict.", "Type or open one.")
     match options.task:
         case "text-classification":
             return classify(
@@ -55,7 +66,7 @@ def _predict(opened: OpenModel, text: str, options: TaskOptions, job: Job | None
             return generate(
                 opened, text, new_tokens=options.new_tokens, temperature=options.temperature,
                 top_p=options.top_p, seed=options.seed, chat=options.chat, long=options.long,
-                job=job,
+                job=job, partial=partial,
             )  # fmt: skip
         case "feature-extraction":
             return embed(

@@ -163,7 +163,7 @@ class Generation(msgspec.Struct, frozen=True, tag=True):
 
     Attributes:
         prompt: what the model was given, chat template applied if it was.
-        ended: ``end token``, ``length`` or ``context full``.
+        ended: ``end token``, ``length``, ``context full`` or ``you``.
     """
 
     prompt: str

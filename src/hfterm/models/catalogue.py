@@ -39,6 +39,7 @@ def task_of(auto: str) -> str:
     if auto in TASKS:
         return TASKS[auto]
     name = auto.removeprefix("AutoModelFor").removeprefix("AutoModel").removeprefix("Auto")
+    name = name.replace("Seq2Seq", "SequenceToSequence")
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
     return words.strip() or auto
 

@@ -148,4 +148,8 @@ def _meaning(
     if not changed:
         return "Every stored weight is equal."
     moved = sum(1 for found in changed if found.distance)
-    return f"{moved:,} stored weights have other values, {len(changed) - moved:,} differ otherwise."
+    others = len(changed) - moved
+    return (
+        f"{moved:,} stored weights have other values; {others:,} have another shape or dtype, "
+        "or are in one of the two only."
+    )

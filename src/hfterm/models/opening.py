@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig
     from transformers.modeling_utils import PreTrainedModel
+
+MOST_LABELS = 100_000
+"""More than any head has; each gets a name, so that a slip of the finger would fill the memory."""
 
 OFFSET_POSITIONS = frozenset({
     "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet",
@@ -58,11 +61,16 @@ def find(ref: str, job: Job, *, whole: bool = False) -> ModelSource:
         if whole:
             return describe(ref, "cache", download_model(ref, job))
         return describe(ref, "hub", download_description(ref, job))
-    except HftermError:
+    except HftermError as error:
         cached = cached_model(ref)
-        if cached is None or whole:
+        if cached is not None and not whole:
+            return describe(ref, "cache", cached)  # its config is here, if only that
+        if "/" in ref:
             raise
-        return describe(ref, "cache", cached)  # its config is here, if only that
+        unknown = unknown_architecture(ref)
+        raise HftermError(
+            error.kind, f"{unknown.message} {error.message}", unknown.remedy or error.remedy
+        ) from error
 
 
 def load_config(
@@ -97,6 +105,12 @@ def load_config(
         # and huggingface_hub's StrictDataclass errors
         raise _explain_config(source, error) from error
     if num_labels is not None:
+        if not 1 <= num_labels <= MOST_LABELS:
+            raise HftermError(
+                "bad-labels",
+                f"{num_labels:,} is no number of labels that a head could have.",
+                f"Choose 1 to {MOST_LABELS:,}.",
+            )
         config.num_labels = num_labels
     return config
 
@@ -204,7 +218,7 @@ def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
         raise HftermError(
             "no-class",
             f"{auto} has no class for {config.model_type}.",
-            f"hfterm classes {config.model_type} lists the classes it has.",
+            f"Models (Alt+2), or hfterm classes {config.model_type}, lists the classes it has.",
         )
     found = concrete_types(auto, config)
     if isinstance(found, list | tuple):  # the config's own `architectures` chooses
@@ -278,7 +292,7 @@ def _load(
     source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig,
     told: Mapping[str, object], job: Job | None,
 ) -> tuple[PreTrainedModel, LoadingReport]:  # fmt: skip
-    with reading(source, job or Job()):
+    with reading(source, job or Job(), dry=True):
         try:
             loaded = cast(
                 "tuple[PreTrainedModel, Mapping[str, object]]",
@@ -324,14 +338,20 @@ def report_of(info: Mapping[str, object]) -> LoadingReport:
 
 
 @contextmanager
-def reading(source: ModelSource, job: Job) -> Generator[None]:
-    """What reading a GGUF file needs around it; nothing for other files."""
+def reading(source: ModelSource, job: Job, *, dry: bool = False) -> Generator[None]:
+    """What reading a GGUF file needs around it; nothing for other files.
+
+    Args:
+        source: the model.
+        job: told how far the file is read.
+        dry: names and shapes are enough.
+    """
     if not source.gguf:
         yield
         return
-    from hfterm.hub.gguf_convert import quiet, reading_once
+    from hfterm.hub.gguf_convert import quiet, reading_once, shapes_only
 
-    with quiet(job), reading_once():
+    with quiet(job), reading_once(), shapes_only() if dry else nullcontext():
         yield
 
 

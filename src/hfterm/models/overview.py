@@ -18,6 +18,7 @@ from hfterm.models.opening import (
     on_meta,
     own_classes,
     position_limit,
+    reading,
 )
 from hfterm.models.types import (
     FIRST,
@@ -47,6 +48,11 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
     spec = spec or ModelSpec(ref=ref)
     job.progress(f"looking at {ref}")
     source = find(ref, job)
+    with reading(source, job, dry=True):
+        return _overview(source, spec, job)
+
+
+def _overview(source: ModelSource, spec: ModelSpec, job: Job) -> ModelOverview:
     config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
     known = classes_of(config.model_type) | own_classes(config)
     if not known:
@@ -66,7 +72,12 @@ def overview(ref: str, spec: ModelSpec | None = None, job: Job | None = None) ->
         if source.weights != "none":
             base_names = _names(on_meta(concrete_of(next(iter(known)), config), config))
     except HftermError as error:
-        notes.append(str(error))
+        own = "its own default config" if source.kind == "architecture" else "this config"
+        reason = error.message.partition(": ")[2].rstrip(".")
+        notes.append(
+            f"transformers can't build {main} from {own} ({reason}), so there are no parameters "
+            "to count. A checkpoint's config.json may have what is missing."
+        )
     classes: list[ClassReport] = []
     for number, (auto, name) in enumerate(known.items()):
         job.progress(f"trying {name}", number, len(known), "classes")
@@ -104,6 +115,8 @@ def _main_auto(source: ModelSource, config: PreTrainedConfig, known: dict[str, s
 
 
 def _family(config: PreTrainedConfig) -> Family:
+    if config.is_encoder_decoder:
+        return "encoder–decoder"
     family = family_of(config.model_type)
     if family == "encoder" and getattr(config, "is_decoder", False):
         return "decoder"

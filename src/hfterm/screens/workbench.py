@@ -106,6 +106,11 @@ class WorkbenchScreen(Screen[None]):
         """The Python that reproduces what is shown; empty when there is nothing."""
         return ""
 
+    @property
+    def script_name(self) -> str:
+        """What a saved script is called; no module of Python's own has such a name."""
+        return f"hfterm_{self.MODE}.py"
+
     def copy_text(self) -> str:
         """What `y` copies when the focused widget has nothing of its own."""
         return ""

@@ -222,6 +222,8 @@ class DataGrid(Sized, ScrollView, can_focus=True):
 
     def set_source(self, source: GridSource, *, cursor: int | None = None) -> None:
         """Show other rows. The cursor stays where it is unless `cursor` says where to go."""
+        if [c.label for c in source.columns] != [c.label for c in self.source.columns]:
+            self.scroll_to(x=0, animate=False, force=True)
         self.source = source
         self._measure()
         last = max(0, len(source) - 1)
@@ -333,6 +335,9 @@ class DataGrid(Sized, ScrollView, can_focus=True):
             segments.append(Segment(text if self._gap == 1 else f" {text}", style))
             segments.append(Segment(" ", base))
         strip = Strip(segments, sum(self._widths) + self._gap * len(self._widths))
+        if strip.cell_length - 1 > scroll_x + width:  # a number that is cut is another number
+            cut = strip.crop(scroll_x, scroll_x + width - 1)
+            return Strip.join([cut, Strip([Segment("…", base)], 1)])
         return strip.crop_extend(scroll_x, scroll_x + width, base)
 
     # -- moving --------------------------------------------------------------------

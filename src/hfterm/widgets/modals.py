@@ -84,9 +84,10 @@ class CodeModal(Modal[None]):
         Binding("f2", "close", "Close", show=False, id="code.close", tooltip="Close the script"),
     ]
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, name: str) -> None:
         super().__init__()
         self.code = code
+        self._name = name
 
     def compose(self) -> ComposeResult:
         """The script, highlighted."""
@@ -105,9 +106,7 @@ class CodeModal(Modal[None]):
     def action_save(self) -> None:
         """Ask where to, and save."""
         self.app.push_screen(
-            Prompt(
-                "Save the script", "A path; an existing file is not overwritten.", "tokenize.py"
-            ),
+            Prompt("Save the script", "A path; an existing file is not overwritten.", self._name),
             self._save,
         )
 

@@ -60,8 +60,8 @@ def class_rows(overview: ModelOverview) -> Rows:
     columns = (
         GridColumn("verdict", most=20),
         GridColumn("task", most=26),
-        GridColumn("Auto class", most=36),
         GridColumn("class", most=36),
+        GridColumn("Auto class", most=36),
         GridColumn("missing", right=True),
         GridColumn("unused", right=True),
     )
@@ -75,22 +75,22 @@ def class_rows(overview: ModelOverview) -> Rows:
             [
                 Cell(f"{glyph} {report.verdict}", tone),
                 Cell(displayable(report.task)),
-                Cell(report.auto, "" if report.auto in SIX_HEADS else "dim"),
                 Cell(displayable(report.concrete)),
+                Cell(report.auto, "" if report.auto in SIX_HEADS else "dim"),
                 _count(len(report.missing), stored),
                 _count(len(report.unexpected), stored),
             ]
         )
         values.append(
-            [report.verdict, report.task, report.auto, report.concrete, len(report.missing),
+            [report.verdict, report.task, report.concrete, report.auto, len(report.missing),
              len(report.unexpected)]
         )  # fmt: skip
     for auto, task in overview.absent:
         cells.append(
-            [Cell("– absent", "dim"), Cell(displayable(task), "dim"), Cell(auto, "dim"),
-             Cell(f"{overview.model_type} has none", "dim"), NOTHING, NOTHING]
+            [Cell("– absent", "dim"), Cell(displayable(task), "dim"),
+             Cell(f"{overview.model_type} has none", "dim"), Cell(auto, "dim"), NOTHING, NOTHING]
         )  # fmt: skip
-        values.append(["absent", task, auto, None, None, None])
+        values.append(["absent", task, None, auto, None, None])
     return Rows(columns, cells, values)
 
 
@@ -226,7 +226,7 @@ def memory_rows(report: MemoryReport) -> Rows:
         GridColumn("peak", right=True),
         *(GridColumn(elide_middle(displayable(d.name), 22), most=22) for d in report.devices),
         GridColumn("trains", right=True),
-        GridColumn("made of", most=90),
+        GridColumn("made of, at its peak", most=90),
     )
     cells: list[list[Cell]] = []
     values: list[list[str | int]] = []
@@ -323,7 +323,7 @@ def comparison_rows(comparison: ModelComparison) -> Rows:
     """What differs, one row each."""
     columns = (
         GridColumn("kind", most=10),
-        GridColumn("name", most=60),
+        GridColumn("name", most=44),
         GridColumn(elide_middle(displayable(comparison.first), 24), most=24),
         GridColumn(elide_middle(displayable(comparison.second), 24), most=24),
         GridColumn("change", right=True),
@@ -331,7 +331,7 @@ def comparison_rows(comparison: ModelComparison) -> Rows:
     cells = [
         [
             Cell(found.kind, "dim"),
-            Cell(elide_middle(displayable(found.name), 60)),
+            Cell(elide_middle(displayable(found.name), 44)),
             Cell(displayable(found.first)),
             Cell(displayable(found.second)),
             NOTHING if found.distance is None else Cell(f"{100 * found.distance:.4g} %"),

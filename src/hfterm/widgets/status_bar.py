@@ -61,13 +61,13 @@ class StatusBar(Horizontal):
             line.update(Content(text))
 
     def show_loaded(self, info: LoadedInfo | None) -> None:
-        """Name the model that is loaded: class, precision, device, memory."""
+        """Name the model that is loaded: precision, memory, device, class."""
         line = self.query_one("#status-loaded", Static)
         if info is None:
             line.update("", layout=False)
             return
         size = f"{info.footprint / 1e6:,.0f} MB"
-        text = f" · ● {info.cls} {info.dtype} {info.spec.device} {size}"
+        text = f" · ● {info.dtype} {size} {info.spec.device} {info.cls}"
         line.update(foreign(text), layout=False)
 
     def show_machine(self, sample: SystemSample) -> None:

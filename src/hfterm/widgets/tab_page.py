@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
@@ -39,6 +40,7 @@ class TabPage(Vertical):
         self.failure: HftermError | None = None
         """What the last request failed of; None when it did not."""
         self._asking = 0
+        self._stop: asyncio.Event | None = None
 
     def compose(self) -> ComposeResult:
         """The page's own widgets, then the line of work and the notice."""
@@ -63,23 +65,31 @@ class TabPage(Vertical):
         """Cancel what the page is doing. False when it does nothing."""
         if not self.busy:
             return False
+        if self._stop is not None and not self._stop.is_set():
+            self._stop.set()  # a second time it is not waited for
+            return True
         self.workers.cancel_group(self, f"page-{self.id}")
         self.job_line.clear()
         self.notice.show("Stopped.", severity="note")
         return True
 
-    async def ask(self, request: Request[R]) -> R | None:
-        """The engine's answer; None when it failed, and the notice then says why."""
+    async def ask(self, request: Request[R], *, partial: bool = False) -> R | None:
+        """The engine's answer; None when it failed, and the notice then says why.
+
+        With `partial`, stopping asks for what there is until then, and waits for it.
+        """
         self._asking += 1
+        stop = self._stop = asyncio.Event() if partial else None
         silence = self.set_timer(SILENCE, self._say_what_it_waits_for)
         try:
-            result = await self.engine.call(request, self.job_line.show)
+            result = await self.engine.call(request, self.job_line.show, stop)
         except HftermError as error:
             self.failure = error
             self.notice.show_error(error)
             return None
         finally:
             silence.stop()
+            self._stop = None
             self._asking -= 1
             if not self._asking:
                 self.job_line.clear()

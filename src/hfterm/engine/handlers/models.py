@@ -74,12 +74,12 @@ def estimate_lora(request: ask.EstimateLora, job: Job) -> types.LoraEstimate:
 @HANDLERS.answers(ask.EstimateMemory)
 def estimate_memory(request: ask.EstimateMemory, job: Job) -> MemoryReport:
     """The memory report."""
-    from hfterm.models.lora import ALL_LINEAR, default_targets, lora_estimate
+    from hfterm.models.lora import default_targets, lora_estimate
     from hfterm.models.memory_report import memory_report
 
     model, report, config = _shape(request.spec, job)
     targets = list(request.targets) or default_targets(model)
-    if targets == [ALL_LINEAR]:
+    if request.targets:  # names that are none are said
         rows = lora_estimate(model, request.rank, targets).rows
         targets = [row.module for row in rows if row.chosen]
     return memory_report(

@@ -48,13 +48,16 @@ def predict_text(request: ask.PredictText, job: Job) -> Prediction:
     """Predict one text."""
     from hfterm.inference.predicting import predict
 
-    return predict(_holder.get(request.spec, job), request.text, request.options, job)
+    opened = _holder.get(request.spec, job)
+    return predict(opened, request.text, request.options, job, partial=True)
 
 
 @HANDLERS.answers(ask.PredictRows)
 def predict_rows(request: ask.PredictRows, job: Job) -> BatchTable:
     """Predict a file."""
+    from hfterm.inference.batch import check_rows
     from hfterm.inference.batch import predict_rows as run
 
+    check_rows(request.source, request.options, request.batch, job)
     opened = _holder.get(request.spec, job)
-    return run(opened, request.source, request.options, request.batch, job)
+    return run(opened, request.source, request.options, request.batch, job, partial=True)

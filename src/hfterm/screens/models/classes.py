@@ -35,7 +35,7 @@ would be with so many labels.
             yield Field("labels", "", placeholder="as in the config", id="classes-labels")
         yield DataGrid(id="classes-grid", empty="The classes of a model stand here; F6 opens one.")
         with VerticalScroll(id="classes-detail", can_focus=False):
-            yield Static("", id="classes-words", markup=False)
+            yield Static("", id="classes-words", classes="about", markup=False)
 
     @property
     def grid(self) -> DataGrid:
@@ -94,7 +94,14 @@ would be with so many labels.
         tone = VERDICTS[report.verdict][1]
         style = {"accent": "$accent", "warning": "$warning", "error": "$error"}.get(tone, "")
         lines = report_lines(report)
-        content = [Content.assemble((report.concrete, "bold"), "  ", foreign(lines[0], style))]
+        content = [
+            Content.assemble(
+                (f"{report.auto} → ", "dim"),
+                (report.concrete, "bold"),
+                "  ",
+                foreign(lines[0], style),
+            )
+        ]
         content += [foreign(line) for line in lines[1:]]
         words.update(Content("\n").join(content))
 

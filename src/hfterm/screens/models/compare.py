@@ -37,7 +37,7 @@ config fields and stored weights that differ; `change` is the norm of the differ
         with Horizontal(classes="options"):
             yield Field("with", "", placeholder="the same model", id="compare-with")
             yield Field("as", "", placeholder="the concrete class", id="compare-as")
-        yield Static("", id="compare-sum", markup=False)
+        yield Static("", id="compare-sum", classes="about", markup=False)
         yield DataGrid(id="compare-grid", empty="Press Enter above: what differs stands here.")
 
     def refresh_page(self, subject: ModelSubject) -> None:
@@ -68,6 +68,9 @@ config fields and stored weights that differ; `change` is the norm of the differ
     async def _load(self, first: ModelSpec, second: ModelSpec) -> None:
         found = await self.ask(CompareModels(first=first, second=second))
         if found is None:
+            self._comparison = None
+            self.query_one("#compare-grid", DataGrid).empty = ""
+            self.clear_page()
             return
         self._comparison = found
         lines = [

@@ -34,7 +34,7 @@ architecture has by default; ● marks what differs. `search` looks in names and
             yield Field("search", "", placeholder="a field or a value", id="config-search")
             yield Choice("show", ("all", "what differs"), id="config-show")
         yield DataGrid(id="config-grid", empty="Nothing in the config matches.")
-        yield Static("", id="config-labels", markup=False)
+        yield Static("", id="config-labels", classes="about", markup=False)
 
     def refresh_page(self, subject: ModelSubject) -> None:
         """The config of another model."""

@@ -36,7 +36,7 @@ and saved along with the adapter. The second table compares ranks, and a full fi
         with Horizontal(classes="options"):
             yield Field("rank", "8", id="lora-rank")
             yield Field("targets", "", placeholder="the usual ones; all-linear", id="lora-targets")
-        yield Static("", id="lora-sum", markup=False)
+        yield Static("", id="lora-sum", classes="about", markup=False)
         yield DataGrid(id="lora-grid", empty="The modules that LoRA can adapt stand here.")
         yield DataGrid(id="lora-ranks")
 

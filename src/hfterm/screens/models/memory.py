@@ -39,9 +39,9 @@ Change a figure and press `Enter`. Under the table: what the row's peak is made 
             yield Field("batch", "1", id="memory-batch")
             yield Field("LoRA rank", "8", id="memory-rank")
             yield Field("targets", "", placeholder="the usual ones", id="memory-targets")
-        yield Static("", id="memory-sum", markup=False)
+        yield Static("", id="memory-sum", classes="about", markup=False)
         yield DataGrid(id="memory-grid", empty="What the model costs stands here.")
-        yield Static("", id="memory-words", markup=False)
+        yield Static("", id="memory-words", classes="about", markup=False)
 
     def refresh_page(self, subject: ModelSubject) -> None:
         """Another class."""

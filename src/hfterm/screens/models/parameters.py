@@ -36,7 +36,7 @@ in names. Built on the meta device: an 80 GB model costs nothing here.
             yield Choice("view", ("list", "by module"), id="parameters-view")
             yield Choice("depth", ("1", "2", "3", "4", "5"), "2", id="parameters-depth")
         yield DataGrid(id="parameters-grid", empty="No parameter's name has that in it.")
-        yield Static("", id="parameters-sum", markup=False)
+        yield Static("", id="parameters-sum", classes="about", markup=False)
 
     def on_mount(self) -> None:
         """The depth is only of use by module."""

@@ -170,6 +170,7 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
     async def _describe(self) -> None:
         """Describe what is wanted and show it; what fails leaves the screen as it was."""
         spec = self._wanted
+        self.notice.clear()
         self.job.show(Progress(f"looking at {spec.ref}"))
         try:
             if starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None:
@@ -279,8 +280,13 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
             self.pages.go_to(number)
 
     def action_load(self) -> None:
-        """Go to the Load tab."""
+        """Go to the Load tab, and into its form."""
         self.action_go_to_tab(LOAD)
+        self.call_after_refresh(self._into_form)
+
+    def _into_form(self) -> None:
+        for choice in self.query("#load-dtype"):
+            choice.focus()
 
     # -- what the application asks ---------------------------------------------------------------
 
@@ -292,6 +298,12 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
     def code(self) -> str:
         """The page's script."""
         return self.page.code() if self.page is not None else ""
+
+    @property
+    def script_name(self) -> str:
+        """The tab's name."""
+        title = (self.page.id or "").removeprefix("page-").lower() if self.page else "model"
+        return f"model_{title}.py"
 
     def copy_text(self) -> str:
         """The name of the class."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from textual.message import Message
+from textual.widgets import Static
 
 from hfterm.models.types import ModelOverview, ModelSpec
+from hfterm.widgets.data_grid import NO_ROWS, DataGrid
 from hfterm.widgets.tab_page import TabPage
 
 
@@ -51,8 +54,23 @@ class ModelPage(TabPage):
         """The page is in sight, or its subject changed while it was."""
         if subject == self.subject:
             return
+        another = self.subject is not None
         self.subject = subject
+        if another:
+            self.clear_page()
         self.refresh_page(subject)
+
+    def clear_page(self) -> None:
+        """What is shown is about another model."""
+        for grid in self.query(DataGrid):
+            grid.set_source(NO_ROWS)
+        for words in self.query(".about").results(Static):
+            words.update("")
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work`; what was said before is about something older."""
+        self.notice.clear()
+        super().start(work)
 
     def refresh_page(self, subject: ModelSubject) -> None:
         """Bring the page up to date with `subject`."""

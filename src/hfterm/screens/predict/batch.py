@@ -18,8 +18,11 @@ from hfterm.screens.models.numbers import whole_number
 from hfterm.screens.predict.subject import PredictPage, Question
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
-from hfterm.widgets.fields import Field
+from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.prediction_tables import batch_rows, confusion_rows, metrics_line
+
+ORDERS = ("first", "at random")
+"""Which rows, when not all of them."""
 
 
 class BatchPage(PredictPage):
@@ -28,9 +31,9 @@ class BatchPage(PredictPage):
     HELP = """\
 ## Batch
 Predicts every row of a starter data set (`reviews`, `sms-spam`) or a file (`.csv`, `.tsv`,
-`.jsonl`, `.json`, `.parquet`, or one text a line). `Esc` stops within a batch. With a column of
-true labels: accuracy, F1 and the confusion matrix. `Ctrl+E` writes the rows as CSV, JSONL or
-Parquet.
+`.jsonl`, `.json`, `.parquet`, or one text a line), the first ones or some at random from all over.
+`Esc` stops within a batch and keeps the rows until then. With a column of true labels: accuracy, F1
+and the confusion matrix. `Ctrl+E` writes the rows as CSV, JSONL or Parquet.
 """
 
     _shown: tuple[Question, LoadedInfo, BatchOptions, str, BatchTable] | None = None
@@ -40,6 +43,7 @@ Parquet.
         with Horizontal(classes="options"):
             yield Field("from", "reviews", placeholder="a data set or file", id="batch-source")
             yield Field("rows", "1000", placeholder="all", id="batch-most")
+            yield Choice("taken", ORDERS, id="batch-order")
             yield Field("at once", "32", id="batch-size")
         with Horizontal(classes="options"):
             yield Field("text column", "", placeholder="text", id="batch-column")
@@ -67,8 +71,9 @@ Parquet.
         if size is None:
             return None
         return BatchOptions(
-            column=self._text("column"), label_column=self._text("label"), size=size, most=most
-        )
+            column=self._text("column"), label_column=self._text("label"), size=size, most=most,
+            shuffled=self.query_one("#batch-order", Choice).value != ORDERS[0],
+        )  # fmt: skip
 
     @on(Button.Pressed, "#batch-start")
     @on(Input.Submitted)
@@ -83,11 +88,13 @@ Parquet.
 
     async def _predict(self, question: Question, options: BatchOptions) -> None:
         source = self._text("source")
+        self.outdated()
         info = await self.loaded(question.spec)
         if info is None:
             return
         table = await self.ask(
-            PredictRows(spec=question.spec, source=source, options=question.options, batch=options)
+            PredictRows(spec=question.spec, source=source, options=question.options, batch=options),
+            partial=True,
         )
         if table is None:
             return
@@ -112,7 +119,7 @@ Parquet.
             confusion.set_source(confusion_rows(table.metrics), cursor=0)
 
     def outdated(self) -> None:
-        """Another task or model: the rows are about an older one."""
+        """What is shown is about something older."""
         if self._shown is None:
             return
         self._shown = None

@@ -55,11 +55,15 @@ module after backward. Entities and answers are marked in the text. `F5` runs it
     async def _predict(self, question: Question) -> None:
         info = await self.loaded(question.spec)
         if info is None:
+            self.outdated()
             return
         found = await self.ask(
-            PredictText(spec=question.spec, text=question.text, options=question.options)
+            PredictText(spec=question.spec, text=question.text, options=question.options),
+            partial=question.options.task == "text-generation",
         )
-        if found is not None:
+        if found is None:
+            self.outdated()  # what is shown is about something else
+        else:
             self._show(question, info, found)
 
     def _show(self, question: Question, info: LoadedInfo, found: Prediction) -> None:

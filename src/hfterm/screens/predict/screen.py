@@ -369,6 +369,13 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
         """The page's script."""
         return self.page.code() if self.page is not None else ""
 
+    @property
+    def script_name(self) -> str:
+        """The task, and the tab when that is the batch."""
+        task = self._fields.chosen.replace("-", "_")
+        batch = "_batch" if self.has_class("-alone") else ""
+        return f"predict_{task}{batch}.py"
+
     def copy_text(self) -> str:
         """The text."""
         return self.text
@@ -408,7 +415,8 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
 
     def model_engine_changed(self, status: EngineStatus) -> None:
         """When the process that holds the model died, say so; the text is kept."""
-        if status.phase == "dead" and self.notice.is_mounted:
+        asked = self.page is not None and self.page.busy  # then the page says it
+        if status.phase == "dead" and self.notice.is_mounted and not asked:
             self.notice.show(
                 f"The model's process ended ({status.detail}). The text is kept.",
                 "F5 loads the model again.",

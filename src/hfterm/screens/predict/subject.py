@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -51,6 +51,11 @@ class PredictPage(TabPage):
         except HftermError as error:
             self.notice.show_error(error)
             return None
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run `work`; what was said before is about something older."""
+        self.notice.clear()
+        super().start(work)
 
     async def loaded(self, spec: ModelSpec) -> LoadedInfo | None:
         """Load the model, unless it is; None when that failed."""

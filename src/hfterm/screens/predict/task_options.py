@@ -61,7 +61,7 @@ class TaskFields(Vertical):
             yield Choice("loss for", (LABEL_NONE,), id="task-label")
             yield Choice("gradients", ("no", "yes"), id="task-gradients")
             yield Field("pair", "", placeholder="a second text", id="task-pair")
-            yield Field("question", "Where is it?", id="task-question")
+            yield Field("question", "Which library gives access to models?", id="task-question")
             yield Field("best", "5", id="task-top")
             yield Choice("as", ("text", "chat message"), id="task-as")
             yield Field("new tokens", "40", id="task-new")
@@ -137,7 +137,9 @@ class TaskFields(Vertical):
             value = float("nan")
         if not least <= value <= most:
             raise HftermError(
-                "bad-field", f"“{label}” is {text!r}.", f"Type a number from {least:g} to {most:g}."
+                "bad-field",
+                f"“{label}” is {text!r}.",
+                f"Type a number from {least:,g} to {most:,.0f}.",
             )
         return value
 
