@@ -13,7 +13,7 @@ import pytest
 from inference_fixtures import LONG, Shelf, models, shelf
 
 from hfterm.errors import Cancelled, HftermError
-from hfterm.inference.batch import accepted_answers, predict_rows, true_labels
+from hfterm.inference.batch import accepted_answers, check_rows, predict_rows, true_labels
 from hfterm.inference.classification import classify
 from hfterm.inference.metrics import answer_metrics, classification_metrics
 from hfterm.inference.options import TASKS, BatchOptions, Task, TaskOptions
@@ -485,6 +485,86 @@ def test_a_cancel_in_the_middle_of_a_rows_generation(shelf: Shelf, tmp_path: Pat
     with pytest.raises(Cancelled):
         run(shelf, "chat", file, "text-generation", None, Job(seen.append, stopped), new_tokens=50)
     assert [p.done for p in seen if p.unit == "rows"] == [0]
+
+
+@pytest.mark.parametrize("long", ["ask", "truncate"])
+@pytest.mark.parametrize("after", [0, 2])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_batch_that_is_stopped_may_keep_its_rows(
+    shelf: Shelf, tmp_path: Path, task: Task, after: int, long: str
+) -> None:
+    file = write(tmp_path / "a.jsonl", [{"text": text, "label": 0} for text in TEXTS])
+    told = TaskOptions(task=task, long=long, **NEEDS.get(task, {}))  # pyright: ignore[reportArgumentType]
+    opened = shelf.open(MEMBER[task], task)
+    whole = predict_rows(opened, str(file), told, BatchOptions(size=2))
+    seen: list[Progress] = []
+
+    def stopped() -> bool:
+        return any(p.unit == "rows" and p.done >= after for p in seen)
+
+    job = Job(seen.append, stopped)
+    table = predict_rows(opened, str(file), told, BatchOptions(size=2), job, partial=True)
+    assert job.partial
+    # of what was started when the cancel came, only whole rows are kept
+    assert after <= len(table.rows) <= after + 2 < len(TEXTS)
+    assert f"of {len(TEXTS)} rows" in table.note
+    assert "Stopped" in table.note
+    by_text = {row[0]: row for row in whole.rows}
+    texts = [row[0] for row in table.rows]
+    assert texts == [text for text in TEXTS if text in texts]  # in the file's order
+    for row in table.rows:
+        for value, want in zip(row, by_text[row[0]], strict=True):
+            assert value == (pytest.approx(want, abs=1e-5) if isinstance(want, float) else want)
+    assert len(batch_rows(table)) == len(table.rows)
+
+
+def test_a_batch_that_is_not_stopped_is_whole(shelf: Shelf, tmp_path: Path) -> None:
+    file = write(tmp_path / "a.txt", [{"text": text} for text in TEXTS])
+    opened, told, job = (
+        shelf.open("bert-labels", CLASSIFICATION),
+        TaskOptions(task=CLASSIFICATION),
+        Job(),
+    )
+    table = predict_rows(opened, str(file), told, BatchOptions(), job, partial=True)
+    assert (len(table.rows), table.note, job.partial) == (len(TEXTS), "", False)
+
+
+@pytest.mark.parametrize("most", [None, 3, 100])
+def test_rows_from_all_over_the_file(shelf: Shelf, tmp_path: Path, most: int | None) -> None:
+    texts = [f"fox {number}" for number in range(30)]
+    file = write(tmp_path / "a.csv", [{"text": t, "label": n % 3} for n, t in enumerate(texts)])
+    batch = BatchOptions(most=most, shuffled=True)
+    table = run(shelf, "bert-labels", file, batch=batch)
+    again = run(shelf, "bert-labels", file, batch=batch)
+    found = [row[0] for row in table.rows]
+    assert len(found) == len(set(found)) == min(most or 30, 30)
+    assert set(found) <= set(texts)
+    assert found != texts[: len(found)]
+    assert found == [row[0] for row in again.rows]
+    # each with the label of its own row
+    assert all(int(str(row[1])) == texts.index(str(row[0])) % 3 for row in table.rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "kind"),
+    [
+        ("none.csv", BatchOptions(), "not-found"),
+        ("a.csv", BatchOptions(column="nope"), "no-column"),
+        ("a.csv", BatchOptions(label_column="nope"), "no-column"),
+        ("a.csv", BatchOptions(), None),
+    ],
+)
+def test_a_file_is_looked_at_before_a_model_is_loaded(
+    tmp_path: Path, name: str, batch: BatchOptions, kind: str | None
+) -> None:
+    write(tmp_path / "a.csv", [{"text": "x", "label": 0}])
+    told = TaskOptions(task=CLASSIFICATION)
+    if kind is None:
+        check_rows(str(tmp_path / name), told, batch, Job())
+        return
+    with pytest.raises(HftermError) as caught:
+        check_rows(str(tmp_path / name), told, batch, Job())
+    assert caught.value.kind == kind
 
 
 def test_progress_counts_to_the_end(shelf: Shelf, tmp_path: Path) -> None:

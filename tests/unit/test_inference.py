@@ -517,6 +517,21 @@ def test_a_cancel_takes_effect_at_the_next_token(shelf: Shelf) -> None:
     assert [(p.done, p.total) for p in seen] == [(1, 60), (2, 60), (3, 60)]
 
 
+def test_a_generation_that_is_stopped_may_keep_its_tokens(shelf: Shelf) -> None:
+    seen: list[Progress] = []
+    job = Job(seen.append, lambda: len(seen) == 3)
+    opened = shelf.open("gpt2", "text-generation")
+    told = TaskOptions(task="text-generation", new_tokens=60)
+    found = predict(opened, TEXT, told, job, partial=True)
+    whole = predict(opened, TEXT, told)
+    assert isinstance(found, Generation)
+    assert isinstance(whole, Generation)
+    assert job.partial
+    assert found.ended == "you"
+    assert found.steps == whole.steps[: len(found.steps)]
+    assert len(found.steps) == 4  # the token that was there when the cancel was seen
+
+
 def test_the_chat_template_is_applied(shelf: Shelf) -> None:
     found = shelf.predict("chat", "Hi", "text-generation", chat=True, new_tokens=3)
     assert isinstance(found, Generation)

@@ -293,6 +293,12 @@ BATCHES: dict[str, tuple[Case, str, BatchOptions]] = {
         "rows.csv", BatchOptions(label_column="name"),
     ),
     "seq2seq": (Case("seq2seq", "t5", options={"new_tokens": 4}), "rows.csv", BatchOptions()),
+    "shuffled": (
+        Case(CLASSIFY, "bert-labels"), "rows.csv", BatchOptions(most=3, shuffled=True)
+    ),
+    "shuffled whole": (
+        Case(CLASSIFY, "bert-labels"), "rows.jsonl", BatchOptions(shuffled=True)
+    ),
     "starter": (
         Case(CLASSIFY, "minilm", spec={"seed": 4}), "reviews", BatchOptions(most=9, size=4)
     ),

@@ -137,7 +137,8 @@ def _predict_rows(
     else:
         columns, one = _single(opened, rows, options, batch, job)
         values = list(until_stopped(_each(texts, rows, one, job), job))
-        cut = _count_cut(opened, texts[: len(values)], rows, options, batch)
+        count = len(values)
+        cut = _count_cut(opened, texts[:count], rows[:count], options, batch)
     asked = len(rows)
     kept = [index for index, found in enumerate(values) if found]
     if len(kept) < asked:
@@ -408,7 +409,7 @@ def _count_cut(
 ) -> int:  # fmt: skip
     """Texts that a task of one row at a time had to cut."""
     limit, task = opened.info.limit, options.task
-    if options.long == "ask" or limit is None:
+    if options.long == "ask" or limit is None or not texts:
         return 0
     if options.long == "window" and task in WINDOWED:
         return 0
