@@ -247,6 +247,8 @@ class HftermApp(KeysInOrder):
         self.call_from_thread(self._show_sample, self._sampler.sample())
 
     def _show_sample(self, sample: SystemSample) -> None:
+        if isinstance(self.screen, ModalScreen):
+            return  # whatever changes under a window has all of the screen drawn anew
         for screen in self._workbench_screens():
             screen.machine_changed(sample)
 

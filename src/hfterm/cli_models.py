@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hfterm.cli_work import ask, print_json, print_rows
+from hfterm.cli_work import ask, code_allowed, print_json, print_rows
 from hfterm.inference.options import AUTO_OF, BatchOptions, TaskOptions
 from hfterm.models.types import ModelSpec
 
@@ -57,7 +57,7 @@ Pickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Also open .bin weights, which may run code.")
 ]
 Code = Annotated[
-    bool, typer.Option("--allow-code", help="Run the Python of the model's repository.")
+    bool, typer.Option("--allow-code", help="Ask whether the repository's Python may run.")
 ]
 
 
@@ -80,7 +80,9 @@ def classes(
     from hfterm.text import displayable
     from hfterm.widgets.model_tables import class_rows, parameters_text
 
-    spec = ModelSpec(ref=model, num_labels=labels, allow_pickle=allow_pickle, allow_code=allow_code)
+    spec = ModelSpec(ref=model, num_labels=labels, allow_pickle=allow_pickle)
+    if allow_code and code_allowed(DescribeModel(spec=spec)):
+        spec = msgspec.structs.replace(spec, allow_code=True)
     found = ask(DescribeModel(spec=spec))
     if as_json:
         names = ("task", "auto", "concrete", "missing", "unexpected", "mismatched", "verdict")
@@ -188,6 +190,7 @@ def predict(
 ) -> None:
     """Run a task's head on texts or on a file, and print what it says."""
     from hfterm.cli_predict import predict_file, predict_texts
+    from hfterm.engine.model_requests import DescribeModel
 
     if bool(texts) == bool(file):
         what = "texts or a --file, not both" if file else "texts, or a --file with rows"
@@ -197,11 +200,13 @@ def predict(
         {
             "ref": model, "auto": AUTO_OF[name], "dtype": dtype.value, "device": device,
             "quantization": quantization.value, "random": random, "num_labels": num_labels,
-            "seed": seed, "allow_pickle": allow_pickle, "allow_code": allow_code,
+            "seed": seed, "allow_pickle": allow_pickle,
             "tokenizer": tokenizer,
         },
         ModelSpec,
     )  # fmt: skip
+    if allow_code and code_allowed(DescribeModel(spec=spec)):
+        spec = msgspec.structs.replace(spec, allow_code=True)
     split = choice if name == "multiple-choice" else candidates.split(",")
     options = msgspec.convert(
         {

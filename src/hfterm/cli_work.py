@@ -14,6 +14,7 @@ from hfterm.errors import HftermError
 
 if TYPE_CHECKING:
     from hfterm.engine.protocol import Request
+    from hfterm.job import Progress
     from hfterm.widgets.data_grid import GridSource
 
 R = TypeVar("R")
@@ -32,22 +33,45 @@ def run_work(work: Callable[[], Coroutine[None, None, R]]) -> R:
 
 def ask(request: Request[R], *, progress: bool = False) -> R:
     """Ask an engine of the command's own; with `progress`, show it on stderr."""
-    from hfterm.engine.client import EngineClient
     from hfterm.progress_text import ProgressPrinter
 
     printer = ProgressPrinter(sys.stderr)
-
-    async def work() -> R:
-        engine = EngineClient("cli", warm=False)
-        try:
-            return await engine.call(request, printer.show if progress else None)
-        finally:
-            await engine.close()
-
     try:
-        return run_work(work)
+        return run_work(lambda: _call(request, printer.show if progress else None))
     finally:
         printer.close()
+
+
+async def _call(request: Request[R], show: Callable[[Progress], None] | None = None) -> R:
+    from hfterm.engine.client import EngineClient
+
+    engine = EngineClient("cli", warm=False)
+    try:
+        return await engine.call(request, show)
+    finally:
+        await engine.close()
+
+
+def code_allowed(request: Request[R]) -> bool:
+    """Whether a model's own Python may run: only after a yes to a question that names it.
+
+    Args:
+        request: one that fails as ``remote-code`` when the model needs its code.
+    """
+    try:
+        asyncio.run(_call(request))
+    except HftermError as error:
+        if error.kind != "remote-code":
+            return False  # the command itself says what is wrong
+        if not sys.stdin.isatty():
+            raise failed(error) from None
+        from hfterm.text import displayable
+
+        typer.echo(displayable(error.message), err=True)
+        if not typer.confirm("It would run with all your rights. Run it?", err=True):
+            raise typer.Exit(1) from None
+        return True
+    return False
 
 
 def failed(error: HftermError) -> typer.Exit:

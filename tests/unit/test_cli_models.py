@@ -14,6 +14,7 @@ import pytest
 import model_zoo as models
 from hfterm.models.overview import overview
 from hfterm.models.types import ModelSpec
+from pty_terminal import PtyTerminal
 
 Zoo = dict[str, Path]
 
@@ -138,3 +139,49 @@ def test_memory_beyond_the_model_s_positions(model_zoo: Zoo) -> None:
     message, remedy = failure("memory", model_zoo["bert-labels"], "--context", "5000", "--json")
     assert str(models.POSITIONS) in message
     assert str(models.POSITIONS) in remedy
+
+
+# -- a repository's own code -------------------------------------------------------------------
+
+
+@pytest.fixture
+def sneaky(tmp_path: Path) -> Path:
+    """A model whose Python leaves a file behind when it is run."""
+    folder = tmp_path / "sneaky"
+    folder.mkdir()
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "sneaky", "auto_map": {"AutoConfig": "own.SneakyConfig"}})
+    )
+    (folder / "own.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w').close()\n"
+        "from transformers import PreTrainedConfig\n"
+        "class SneakyConfig(PreTrainedConfig):\n    model_type = 'sneaky'\n"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("told", [[], ["--allow-code"]])
+@pytest.mark.parametrize("command", [["classes"], ["predict"]])
+def test_no_code_runs_where_nobody_can_say_yes(
+    command: list[str], told: list[str], sneaky: Path
+) -> None:
+    text = ["x"] if command == ["predict"] else []
+    done = subprocess.run(
+        [HFTERM, *command, sneaky, *text, *told],
+        capture_output=True, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "own.py" in done.stderr
+    assert str(sneaky) in done.stderr
+    assert not (sneaky.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(("answer", "ran"), [("n", False), ("y", True)])
+def test_a_yes_on_the_terminal_lets_the_code_run(answer: str, ran: bool, sneaky: Path) -> None:
+    with PtyTerminal([str(HFTERM), "classes", str(sneaky), "--allow-code"]) as terminal:
+        terminal.wait_for("own.py")
+        terminal.wait_for(r"Run it\? \[y/N\]")
+        assert not (sneaky.parent / "ran").exists()
+        terminal.send(f"{answer}\r")
+        assert terminal.ended() == 1  # after a yes too: it has no model class
+    assert (sneaky.parent / "ran").exists() == ran

@@ -312,7 +312,7 @@ class DataGrid(Sized, ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """The header, a row, or what stands in an empty table."""
-        width = self.size.width
+        width = self.scrollable_content_region.width  # what is behind a scrollbar is not seen
         scroll_x, scroll_y = self.scroll_offset
         if not len(self.source):
             text = fit(f" {self.empty}", width) if y == 1 else " " * width

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from hfterm.text import foreign
+from hfterm.text import elide_middle, foreign
+
+LEAST = 8
+"""Cells of a name that are kept."""
 
 
 class ModeWord(Static):
@@ -50,6 +54,7 @@ class ModeBar(Horizontal):
         super().__init__()
         self._modes = modes
         self._current = current
+        self._subject = ("", "")
 
     def compose(self) -> ComposeResult:
         """The words and the subject."""
@@ -58,7 +63,16 @@ class ModeBar(Horizontal):
         yield Static("", id="mode-subject", markup=False)
 
     def show_subject(self, name: str, facts: str) -> None:
-        """Name what is open. `name` may be anything."""
+        """Name what is open. `name` may be anything; it is what gives way where room is short."""
+        self._subject = (name, facts)
+        line = self.query_one("#mode-subject", Static)
+        if line.size.width:
+            name = elide_middle(name, max(LEAST, line.size.width - cell_len(facts) - 2))
         subject = Content.assemble(foreign(name, "bold"), "  ", foreign(facts, "dim"))
         # its width is what the modes leave: laying the screen out again would change nothing
-        self.query_one("#mode-subject", Static).update(subject, layout=False)
+        line.update(subject, layout=False)
+
+    def on_resize(self) -> None:
+        """The name takes what there is."""
+        if any(self._subject):
+            self.call_after_refresh(self.show_subject, *self._subject)

@@ -57,8 +57,9 @@ class StatusBar(Horizontal):
         text = PHASES.get(status.phase, status.phase)
         if status.restarts:
             text += f" · restarted {status.restarts} ×"
-        if str(line.content) != text:
-            line.update(Content(text))
+        before = str(line.content)
+        if before != text:
+            line.update(Content(text), layout=len(before) != len(text))
 
     def show_loaded(self, info: LoadedInfo | None) -> None:
         """Name the model that is loaded: precision, memory, device, class."""
@@ -76,14 +77,16 @@ class StatusBar(Horizontal):
         gib = 1024**3
         used, total = sample.ram_used / gib, sample.ram_total / gib
         parts = [
-            f"cpu {bar(cpu / 100)} {cpu} %",
-            f"ram {bar(used / total)} {used:.1f}/{total:.1f} GB",
+            f"cpu {bar(cpu / 100)} {cpu:3} %",
+            f"ram {bar(used / total)} {used:{len(f'{total:.1f}')}.1f}/{total:.1f} GB",
         ]
         parts += [_gpu(index, gpu) for index, gpu in enumerate(sample.gpus)]
         text = " · ".join(parts)
         line = self.query_one("#status-machine", Static)
-        if str(line.content) != text:
-            line.update(Content(text))
+        before = str(line.content)
+        if before != text:
+            # of one width, or the screen is laid out anew, and under a window drawn anew
+            line.update(Content(text), layout=len(before) != len(text))
 
 
 def _gpu(index: int, gpu: GpuSample) -> str:
