@@ -85,8 +85,8 @@ def predict_file(
     from hfterm.engine.model_requests import PredictRows
     from hfterm.job import Job
     from hfterm.text import displayable
+    from hfterm.widgets.batch_tables import batch_rows, confusion_rows, metrics_line
     from hfterm.widgets.exporting import check_target, write_table
-    from hfterm.widgets.prediction_tables import batch_rows, confusion_rows, metrics_line
 
     if out is not None:
         _or_fail(lambda: check_target(out))

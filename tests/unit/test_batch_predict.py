@@ -31,7 +31,7 @@ from hfterm.inference.types import (
     ZeroShot,
 )
 from hfterm.job import Job, Progress
-from hfterm.widgets.prediction_tables import batch_rows, confusion_rows, metrics_line
+from hfterm.widgets.batch_tables import batch_rows, confusion_rows, metrics_line
 
 _ = models, shelf  # fixtures
 

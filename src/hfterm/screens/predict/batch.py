@@ -17,9 +17,9 @@ from hfterm.models.types import LoadedInfo
 from hfterm.screens.models.numbers import whole_number
 from hfterm.screens.predict.subject import PredictPage, Question
 from hfterm.text import foreign
+from hfterm.widgets.batch_tables import batch_rows, confusion_rows, metrics_line
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
 from hfterm.widgets.fields import Choice, Field
-from hfterm.widgets.prediction_tables import batch_rows, confusion_rows, metrics_line
 
 ORDERS = ("first", "at random")
 """Which rows, when not all of them."""

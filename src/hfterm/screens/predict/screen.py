@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import msgspec
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.timer import Timer
 
@@ -20,6 +20,7 @@ from hfterm.inference.options import AUTO_OF, Task
 from hfterm.models.types import ModelSpec
 from hfterm.screens.asking_code import allowed
 from hfterm.screens.engines import Engines
+from hfterm.screens.predict.keys import KEYS
 from hfterm.screens.predict.subject import CodeNeeded, PredictPage, Question
 from hfterm.screens.predict.task_options import TaskFields
 from hfterm.screens.start import StartOptions
@@ -82,28 +83,7 @@ that task's head and says what it makes of the text. After that it follows as yo
 chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back.
 """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f5,r", "run", "Run", key_display="F5", id="predict.run",
-                tooltip="Run the model on the text, or on the file"),
-        Binding("f6", "pick_model", "Model", key_display="F6", priority=True, id="predict.model",
-                tooltip="Choose another model: starter, cache, path or hub id"),
-        Binding("m", "pick_model", "Model", show=False, id="predict.model-letter",
-                tooltip="Choose another model (while no text is being typed)"),
-        Binding("f7", "load_options", "Load", key_display="F7", priority=True, id="predict.load",
-                tooltip="How the model is loaded: dtype, quantization, device, random weights"),
-        Binding("f3,left_square_bracket", "tab(-1)", "Tab before", show=False,
-                id="predict.previous-tab", tooltip="The tab before this one"),
-        Binding("f4,right_square_bracket", "tab(1)", "Next tab", key_display="F4",
-                id="predict.next-tab", tooltip="The next tab"),
-        Binding("alt+t", "task", "Next task", show=False, priority=True, id="predict.task",
-                tooltip="The next task"),
-        Binding("t", "task", "Next task", show=False, id="predict.task-letter",
-                tooltip="The next task (while no text is being typed)"),
-        Binding("alt+o", "open_file", "Open file", show=False, priority=True, id="predict.open",
-                tooltip="Take the text from a local file"),
-        Binding("o", "open_file", "Open file", show=False, id="predict.open-letter",
-                tooltip="Take the text from a local file (while no text is being typed)"),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = (
         *(ScreenCommand(f"Predict: {t}", f"The {t} tab", f"go_to_tab({n})")
