@@ -13,10 +13,11 @@ import pytest
 from inference_fixtures import LONG, Shelf, models, shelf
 
 from hfterm.errors import Cancelled, HftermError
-from hfterm.inference.batch import accepted_answers, check_rows, predict_rows, true_labels
+from hfterm.inference.batch import check_rows, predict_rows
 from hfterm.inference.classification import classify
 from hfterm.inference.metrics import answer_metrics, classification_metrics
 from hfterm.inference.options import TASKS, BatchOptions, Task, TaskOptions
+from hfterm.inference.scoring import accepted_answers, true_labels
 from hfterm.inference.types import (
     Answering,
     BatchTable,

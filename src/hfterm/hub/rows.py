@@ -162,3 +162,8 @@ def _is_text(values: list[object]) -> bool:
     words = [value for value in values if isinstance(value, str)]
     numbers = [word for word in words if word.replace(".", "", 1).lstrip("-").isdigit()]
     return len(words) == len(values) and len(numbers) < len(words)
+
+
+def as_text(value: object) -> str:
+    """A value of a row as text; nothing is an empty one."""
+    return value if isinstance(value, str) else "" if value is None else str(value)

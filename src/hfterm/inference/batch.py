@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from hfterm.errors import Cancelled, HftermError
-from hfterm.hub.rows import Row, pick_column, read_rows
+from hfterm.hub.rows import Row, as_text, pick_column, read_rows
 from hfterm.inference.answering import answer
 from hfterm.inference.choosing import choose
 from hfterm.inference.classification import activation_of, classify, probabilities
@@ -26,19 +26,16 @@ from hfterm.inference.inputs import (
     too_long,
 )
 from hfterm.inference.loading import OpenModel, memory_errors
-from hfterm.inference.metrics import answer_metrics, classification_metrics
 from hfterm.inference.options import SEED, BatchOptions, TaskOptions
+from hfterm.inference.scoring import score
 from hfterm.inference.seq2seq import decode_by_hand
 from hfterm.inference.tagging import tag
-from hfterm.inference.types import BatchTable, Metrics, Value
+from hfterm.inference.types import BatchTable, Value
 from hfterm.inference.zero_shot import zero_shot
 from hfterm.job import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-SCORED = ("text-classification", "zero-shot", "multiple-choice", "question-answering")
-"""Tasks whose predictions can be right or wrong."""
 
 WINDOWED = ("token-classification", "question-answering")
 """Tasks of one row at a time that read a long text in windows."""
@@ -126,7 +123,7 @@ def _predict_rows(
 ) -> BatchTable:
     rows = chosen_rows(source, batch, job)
     column = pick_column(rows, batch.column, *_default_columns(options.task))
-    texts = [_text(row.get(column)) for row in rows]
+    texts = [as_text(row.get(column)) for row in rows]
     label_column = pick_column(rows, batch.label_column, *_label_columns(options), needed=False)
     began = time.monotonic()
     cut = 0
@@ -146,7 +143,7 @@ def _predict_rows(
         values = [values[index] for index in kept]
     seconds = time.monotonic() - began
     truths = [row.get(label_column) for row in rows] if label_column else []
-    metrics, note = _metrics(opened, options, columns, values, truths)
+    metrics, note = score(opened, options, values, truths)
     if len(rows) < asked:
         note = f"Stopped after {len(rows):,} of {asked:,} rows. {note}".strip()
     named = ("text", *((label_column,) if label_column else ()), *columns)
@@ -174,10 +171,6 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     for name in names:
         found.append(name if name not in found else f"{name} (predicted)")
     return tuple(found)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _value(value: object) -> Value:
@@ -372,37 +365,6 @@ def _each(
             ) from error
 
 
-def true_labels(labels: Sequence[str], truths: Sequence[object]) -> list[str] | None:
-    """The labels of a data set by the model's names; None when they are others.
-
-    A data set may name them, or number them as the model's ids.
-    """
-    lowered = {label.lower(): label for label in labels}
-    found: list[str] = []
-    for truth in truths:
-        text = _text(truth).strip()
-        if text.lower() in lowered:
-            found.append(lowered[text.lower()])
-            continue
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-        if not number.is_integer() or not 0 <= int(number) < len(labels):
-            return None
-        found.append(labels[int(number)])
-    return found
-
-
-def accepted_answers(truth: object) -> tuple[str, ...]:
-    """The answers that are right: one text, a list of them, or SQuAD's ``{"text": […]}``."""
-    if isinstance(truth, dict):
-        truth = cast("dict[str, object]", truth).get("text")
-    if isinstance(truth, list | tuple):
-        return tuple(_text(one) for one in cast("Sequence[object]", truth)) or ("",)
-    return (_text(truth),)
-
-
 def _count_cut(
     opened: OpenModel, texts: Sequence[str], rows: Sequence[Row], options: TaskOptions,
     batch: BatchOptions,
@@ -435,27 +397,4 @@ def _count_cut(
 
 def _question(row: Row, options: TaskOptions, batch: BatchOptions) -> str:
     """The row's own question, else the one for all."""
-    return _text(row.get(batch.question_column or "question", options.question))
-
-
-def _metrics(
-    opened: OpenModel, options: TaskOptions, columns: Sequence[str], values: Sequence[Values],
-    truths: Sequence[object],
-) -> tuple[Metrics | None, str]:  # fmt: skip
-    known = [index for index, truth in enumerate(truths) if truth is not None and truth != ""]
-    if not known or options.task not in SCORED:
-        return None, ""
-    truths = [truths[index] for index in known]
-    predicted = [str(values[index][0]) for index in known]
-    if options.task == "question-answering":
-        return answer_metrics([accepted_answers(truth) for truth in truths], predicted), ""
-    if options.task == "text-classification" and activation_of(opened) == "none":
-        return None, "The model gives a number, not a label, so nothing is scored."
-    labels = opened.info.labels if options.task == "text-classification" else options.labels
-    true = true_labels(labels, truths)
-    if true is None:
-        return None, (
-            "The labels of the file are none of the model's "
-            f"({', '.join(labels[:4])}{' …' if len(labels) > 4 else ''}), so nothing is scored."
-        )
-    return classification_metrics(true, predicted, labels), ""
+    return as_text(row.get(batch.question_column or "question", options.question))

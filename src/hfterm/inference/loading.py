@@ -26,17 +26,16 @@ from hfterm.models.opening import (
     arguments,
     concrete_of,
     dry_run,
-    explain_loading,
     find,
     labels_of,
     load_config,
     on_meta,
-    out_of_memory,
     position_limit,
     reading,
     report_of,
     with_base,
 )
+from hfterm.models.opening_errors import explain_loading, out_of_memory
 from hfterm.models.overview import backbone_of
 from hfterm.models.types import LoadedInfo, LoadingReport, ModelSource, ModelSpec
 from hfterm.models.verdicts import modules_of

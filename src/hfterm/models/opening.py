@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import cached_model, describe, resolve_model
 from hfterm.job import Job
 from hfterm.models.catalogue import concrete_name, concrete_types, model_types, unknown_architecture
+from hfterm.models.opening_errors import explain_config, explain_loading
 from hfterm.models.types import LoadingReport, Mismatch, ModelSource, ModelSpec
 from hfterm.tokenization.loading import importing
 
@@ -103,7 +103,7 @@ def load_config(
     except Exception as error:
         # configs raise whatever their __init__ does: ValueError, KeyError, TypeError, ImportError,
         # and huggingface_hub's StrictDataclass errors
-        raise _explain_config(source, error) from error
+        raise explain_config(source, error) from error
     if num_labels is not None:
         if not 1 <= num_labels <= MOST_LABELS:
             raise HftermError(
@@ -113,49 +113,6 @@ def load_config(
             )
         config.num_labels = num_labels
     return config
-
-
-def _explain_config(source: ModelSource, error: Exception) -> HftermError:
-    text = " ".join(str(error).split())  # the reason may be on the second line
-    first = text or type(error).__name__
-    if "trust_remote_code" in text:
-        return remote_code(source)
-    if "does not recognize this architecture" in text or isinstance(error, KeyError):
-        named = _model_type(source)
-        if named and named not in model_types():
-            return unknown_architecture(named)
-    if "Unrecognized model" in text or "model_type" in text:
-        return HftermError(
-            "no-model-type",
-            f"The config of {source.ref} does not say which architecture it is (model_type).",
-            "Add its model_type, or choose another config.",
-        )
-    return HftermError(
-        "bad-config",
-        f"transformers can't make a config of {source.ref}: {first[:300]}",
-        "Check the field that it names in config.json.",
-    )
-
-
-def _model_type(source: ModelSource) -> str:
-    from hfterm.hub.model_refs import CONFIG, read_object
-
-    file = Path(source.path) if source.kind == "config" else Path(source.path) / CONFIG
-    try:
-        return str(read_object(file).get("model_type") or "")
-    except HftermError:
-        return ""
-
-
-def remote_code(source: ModelSource) -> HftermError:
-    """The error for a model whose repository wants its own Python run."""
-    files = ", ".join(source.code) or "a Python file"
-    return HftermError(
-        "remote-code",
-        f"{source.ref} needs Python from its repository ({files} in {source.path}), which hfterm "
-        "does not run unless you say yes.",
-        "Read that code first; hfterm asks before it runs (on the command line: --allow-code).",
-    )
 
 
 def own_classes(config: PreTrainedConfig) -> dict[str, str]:
@@ -353,51 +310,6 @@ def reading(source: ModelSource, job: Job, *, dry: bool = False) -> Generator[No
 
     with quiet(job), reading_once(), shapes_only() if dry else nullcontext():
         yield
-
-
-def explain_loading(source: ModelSource, error: Exception) -> HftermError:
-    """Why a checkpoint can't be loaded, and what to do."""
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
-    if isinstance(error, HftermError):
-        return error
-    if "trust_remote_code" in text:
-        return remote_code(source)
-    if source.weights == "pickle" and isinstance(error, OSError):
-        return HftermError(
-            "pickle",
-            f"{source.ref} has its weights only as pickle (.bin), which can run code when opened.",
-            "Convert it to safetensors, or load it with “.bin files” set to yes.",
-        )
-    if source.weights == "none":
-        return HftermError(
-            "no-weights",
-            f"{source.ref} has no weights here.",
-            "Initialise it at random, or fetch the whole checkpoint.",
-        )
-    if "can't allocate memory" in text or "out of memory" in text.lower():
-        return out_of_memory(source.ref)
-    if "ignore_mismatched_sizes" in text or "size mismatch" in text.lower():
-        number = str(source.labels) if source.labels else "the checkpoint's number"
-        return HftermError(
-            "mismatched",
-            f"Weights of {source.ref} have another shape than the class expects.",
-            f"Set “labels” to {number} (F7), or “other shapes” to start at random.",
-        )
-    return HftermError(
-        "bad-weights",
-        f"The weights of {source.ref} can't be opened: {first[:300]}",
-        "The files may be cut or damaged; fetch them again.",
-    )
-
-
-def out_of_memory(what: str) -> HftermError:
-    """The error for memory that ran out."""
-    return HftermError(
-        "memory",
-        f"Memory ran out with {what}.",
-        "Try a smaller batch or text, bfloat16 or nf4, or free memory; nothing else is lost.",
-    )
 
 
 def labels_of(config: PreTrainedConfig) -> tuple[str, ...]:
