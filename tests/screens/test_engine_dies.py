@@ -94,7 +94,7 @@ class GatedEngine(BorrowedEngine):
 async def test_typing_during_an_answer_loses_nothing(
     make_app: MakeApp, background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gated(on_status: object) -> GatedEngine:
+    def gated(_: str = "", on_status: object = None, **__: bool) -> GatedEngine:
         return GatedEngine(background_engine, on_status)
 
     monkeypatch.setattr(hfterm.app, "EngineClient", gated)
@@ -118,7 +118,7 @@ async def test_typing_while_a_model_opens_still_opens_it(
     monkeypatch: pytest.MonkeyPatch,
     zoo: dict[str, Path],
 ) -> None:
-    def gated(on_status: object) -> GatedEngine:
+    def gated(_: str = "", on_status: object = None, **__: bool) -> GatedEngine:
         return GatedEngine(background_engine, on_status)
 
     monkeypatch.setattr(hfterm.app, "EngineClient", gated)
