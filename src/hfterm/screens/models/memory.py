@@ -27,7 +27,10 @@ class MemoryPage(ModelPage):
 What the chosen class takes at its peak: inference in each precision, a full fine-tune with AdamW,
 LoRA and QLoRA, at a context length and batch. Worked out by running the class's own operations on
 tensors without data. ✓ fits: up to 85 % of what is free. ! tight. ✗ does not, and by how much.
-Change a figure and press `Enter`. Under the table: what the row's peak is made of.
+Change a figure and press `Enter`. Under the table: what the row's peak is made of, at that moment
+(at the peak of a backward pass few gradients are there yet). What is counted is what is in use; on
+a CPU the C library keeps freed blocks, so that resident memory can be higher, most of all in
+training.
 """
 
     _report: MemoryReport | None = None
