@@ -455,3 +455,11 @@ def test_a_dry_run_reads_no_weights(model_zoo: Zoo, tmp_path: Path) -> None:
     here, there = overview(str(tmp_path)), overview(str(path))
     assert here.classes == there.classes
     assert here.parameters == there.parameters
+
+
+def test_old_t5_configs_name_positions_they_do_not_have(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "t5", "n_positions": 512, "d_model": 8, "d_ff": 8, "num_layers": 1,'
+        ' "num_heads": 1, "d_kv": 8, "vocab_size": 99, "architectures": ["T5Model"]}'
+    )
+    assert overview(str(tmp_path / "config.json")).limit is None

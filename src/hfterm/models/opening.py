@@ -322,6 +322,8 @@ def position_limit(config: PreTrainedConfig) -> int | None:
     """Tokens that a model has positions for; None when its positions are relative."""
     values = config.to_dict()
     for name in ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"):
+        if name == "n_positions" and "relative_attention_num_buckets" in values:
+            continue  # old T5 configs carry 512, which the model has no use for
         value = values.get(name)
         if isinstance(value, int) and value > 0:
             if config.model_type in OFFSET_POSITIONS:
