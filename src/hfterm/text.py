@@ -118,6 +118,15 @@ def elide_middle(text: str, width: int) -> str:
     return set_cell_size(text, head).rstrip() + "…" + text[-tail:]
 
 
+def elide_start(text: str, width: int) -> str:
+    """`text` in at most `width` cells, cut at its beginning: the end of a path names the thing."""
+    if cell_len(text) <= width or width < 2:
+        return text
+    while cell_len(text) > width - 1:
+        text = text[1:]
+    return f"…{text}"
+
+
 def install_backstop() -> None:
     """Make Rich and Textual drop `FORBIDDEN` from every string they render.
 

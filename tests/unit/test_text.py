@@ -20,6 +20,7 @@ from hfterm.text import (
     FORBIDDEN,
     displayable,
     elide_middle,
+    elide_start,
     fit,
     foreign,
     foreign_rich,
@@ -181,3 +182,12 @@ def test_token_labels() -> None:
 def test_every_table_keeps_one_character_for_one() -> None:
     for table in (sanitizer._KEEP_LAYOUT, sanitizer._ONE_LINE, sanitizer._VISIBLE_SPACE):
         assert {len(shown) for shown in table.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [("/tmp/a/model", 20, "/tmp/a/model"), ("/tmp/a/model", 7, "…/model"), ("日本語", 5, "…本語"),
+     ("日本語", 4, "…語"), ("abc", 1, "abc")],
+)  # fmt: skip
+def test_elide_start_keeps_the_end(text: str, width: int, shown: str) -> None:
+    assert elide_start(text, width) == shown

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from hfterm.text import elide_middle, foreign
+from hfterm.text import elide_start, foreign
 
 LEAST = 8
 """Cells of a name that are kept."""
@@ -67,7 +67,7 @@ class ModeBar(Horizontal):
         self._subject = (name, facts)
         line = self.query_one("#mode-subject", Static)
         if line.size.width:
-            name = elide_middle(name, max(LEAST, line.size.width - cell_len(facts) - 2))
+            name = elide_start(name, max(LEAST, line.size.width - cell_len(facts) - 2))
         subject = Content.assemble(foreign(name, "bold"), "  ", foreign(facts, "dim"))
         # its width is what the modes leave: laying the screen out again would change nothing
         line.update(subject, layout=False)
