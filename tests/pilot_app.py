@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
@@ -29,6 +28,7 @@ from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.tokenize.screen import TokenizeScreen
 from hfterm.widgets.data_grid import DataGrid, Value
 from hfterm.widgets.notice import Notice
+from waiting import Patience
 
 R = TypeVar("R")
 
@@ -124,7 +124,7 @@ class BorrowedEngine(EngineClient):
 
 async def settled(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
     """Wait until `condition` is true; a widget that is not there yet makes it false."""
-    end = time.monotonic() + PATIENCE
+    patience = Patience(PATIENCE)
     while True:
         await pilot.pause(0.02)
         try:
@@ -133,7 +133,7 @@ async def settled(pilot: Pilot[None], condition: Callable[[], object], what: str
                 return
         except NoMatches:
             pass
-        if time.monotonic() > end:
+        if patience.over:
             # not pytest.fail: Textual's screenshots wait for ever after an exception of that kind
             message = f"{what or condition} did not come true. On screen:\n{shown(pilot.app)}"
             raise AssertionError(message)

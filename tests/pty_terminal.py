@@ -23,6 +23,8 @@ from typing import Self
 import psutil
 import pyte
 
+from waiting import Patience
+
 LONGEST = 90.0
 """Seconds until something counts as never coming; a machine under load is slow."""
 
@@ -89,9 +91,9 @@ class PtyTerminal:
 
     def wait(self, condition: Callable[[], object], what: str, timeout: float = LONGEST) -> None:
         """Read until `condition` holds."""
-        deadline = time.monotonic() + timeout
+        patience = Patience(timeout)
         while not condition():
-            if time.monotonic() > deadline:
+            if patience.over:
                 raise AssertionError(f"never: {what}\n{self.text}")
             if not self.read(0.05) and self.process.poll() is not None and not condition():
                 raise AssertionError(f"it ended before: {what}\n{self.text}")

@@ -119,6 +119,7 @@ def test_predict_task(
         await pilot.press("f5")
         await settled(pilot, lambda: rows(pilot, "result-grid") > 0, "a result")
         await settled(pilot, lambda: "Esc stops" not in shown(pilot.app))
+        await settled(pilot, lambda: "●" in shown(pilot.app), "the model in the status line")
 
     assert snap_compare(studio(mode="predict"), terminal_size=size, run_before=steps)
 

@@ -104,6 +104,8 @@ def _rows(path: Path) -> Iterator[Row]:
             if isinstance(value, dict):
                 lists = [v for v in cast("Row", value).values() if isinstance(v, list)]
                 value = lists[0] if len(lists) == 1 else [value]
+            if not isinstance(value, list):
+                raise ValueError(f"it holds a {type(value).__name__}, not rows")
             yield from (_object(item) for item in cast("list[object]", value))
         else:
             for line in file:
