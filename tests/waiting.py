@@ -19,7 +19,7 @@ _never = Event()
 
 
 class Patience:
-    """Runs out after some seconds of looking, in which a standstill of the machine counts little."""
+    """Runs out after some seconds of looking; a standstill of the machine counts little."""
 
     def __init__(self, seconds: float = LONGEST) -> None:
         self._left = seconds
