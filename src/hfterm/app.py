@@ -22,7 +22,6 @@ from textual.worker import Worker, WorkerState
 from hfterm import paths
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
-from hfterm.hub import starter
 from hfterm.screens.engines import Engines
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.start import StartOptions
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import Sampler, SystemSample
 
-CURSOR_KEYS = {"grid", "strip", "choice", "text", "palette", "leave", "mode"}
-"""First parts of the ids of bindings that only move: nobody looks for them in the palette."""
 SAMPLE_EVERY = 5.0
 """Seconds between two looks at the machine; the status bar repaints only what changed."""
 
@@ -405,29 +402,6 @@ class HftermApp(KeysInOrder):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: the screen's own actions, then the application's."""
-        bench = self.workbench
-        if bench is not None:
-            for command in bench.COMMANDS_HERE:
-                run = partial(self.call_later, bench.run_action, command.action)
-                yield SystemCommand(command.title, command.help, run)
-        for entry in SCREENS:
-            yield SystemCommand(
-                f"Go to {entry.title}",
-                f"The {entry.title} screen",
-                partial(self.action_mode, entry.mode),
-            )
-        if any(not status.installed for status in starter.starter_status()):
-            yield SystemCommand(
-                "Starter kit: bring the rest", "Tiny real models and data", self.install_starter
-            )
-        seen: set[str] = set()
-        for active in screen.active_bindings.values():
-            binding = active.binding
-            kind = (binding.id or "").partition(".")[0]
-            if kind and kind not in CURSOR_KEYS and binding.action not in seen:
-                seen.add(binding.action)
-                run = partial(self.run_action, binding.action, active.node)
-                help_text = active.tooltip or binding.description
-                yield SystemCommand(binding.description, help_text, partial(self.call_later, run))
-        yield SystemCommand("Theme", "Change the colours", self.action_change_theme)
-        yield SystemCommand("Screenshot", "Save the screen as SVG", self.deliver_screenshot)
+        from hfterm.palette import commands
+
+        yield from commands(self, screen)

@@ -14,7 +14,7 @@ from typing import cast
 from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub import starter
-from hfterm.hub.refs import HUB_ID, LONGEST_ID, suggestion
+from hfterm.hub.refs import HUB_ID, LONGEST_ID, installed_model, no_path, suggestion
 from hfterm.models.types import ModelSource, SourceKind, Weights
 
 CONFIG = "config.json"
@@ -46,7 +46,7 @@ def resolve_model(ref: str, architectures: Container[str]) -> ModelSource:
     if not ref:
         raise HftermError("empty", "No model is named.", "Type a starter name, a path or a hub id.")
     if starter.is_starter(ref):
-        return _starter(ref)
+        return describe(ref, "starter", installed_model(ref))
     looks_like_a_path = ref.startswith(("/", "./", "../", "~"))
     try:
         path = Path(ref).expanduser()
@@ -54,10 +54,7 @@ def resolve_model(ref: str, architectures: Container[str]) -> ModelSource:
     except (OSError, ValueError, RuntimeError) as error:
         if not looks_like_a_path:
             raise _nothing(ref) from error
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise HftermError(
-            "unreadable", f"{ref[:LONGEST_ID]!r} can't be looked at: {reason}", "Check the path."
-        ) from error
+        raise no_path(ref, error) from error
     if exists:
         return _path(ref, path.resolve())
     if looks_like_a_path:
@@ -82,21 +79,6 @@ def _nothing(ref: str) -> HftermError:
         f"{ref[:LONGEST_ID]!r} is no path, no architecture and no hub id (owner/name).",
         suggestion(ref) or "Check the spelling; paths start with /, ./ or ~.",
     )
-
-
-def _starter(ref: str) -> ModelSource:
-    found = starter.starter_path(ref)
-    if found is None:
-        raise HftermError(
-            "not-installed",
-            f"{ref!r} is in the starter kit but is not installed.",
-            f"Run: hfterm starter {ref}",
-        )
-    if not found.is_dir():
-        raise HftermError(
-            "not-a-model", f"{ref!r} is a data set, not a model.", "Name a model: minilm, smollm2."
-        )
-    return describe(ref, "starter", found)
 
 
 def _path(ref: str, path: Path) -> ModelSource:

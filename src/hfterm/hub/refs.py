@@ -73,7 +73,7 @@ def resolve(ref: str) -> ResolvedRef:
     if not ref:
         raise HftermError("empty", "No model is named.", "Type a starter name, a path or a hub id.")
     if starter.is_starter(ref):
-        return _starter(ref)
+        return ResolvedRef(ref, "starter", installed_model(ref))
     looks_like_a_path = ref.startswith(("/", "./", "../", "~"))
     path = Path(ref)
     try:
@@ -82,7 +82,7 @@ def resolve(ref: str) -> ResolvedRef:
     except (OSError, ValueError, RuntimeError) as error:
         # a name too long, with a NUL in it, or the home folder of a user there is not
         if looks_like_a_path:
-            raise _no_path(ref, error) from error
+            raise no_path(ref, error) from error
         is_path = False
     if is_path:
         return _path(ref, path)
@@ -104,7 +104,12 @@ def suggestion(ref: str) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-def _starter(ref: str) -> ResolvedRef:
+def installed(ref: str) -> Path:
+    """Where a starter item is.
+
+    Raises:
+        HftermError: it is not installed.
+    """
     found = starter.starter_path(ref)
     if found is None:
         raise HftermError(
@@ -112,18 +117,29 @@ def _starter(ref: str) -> ResolvedRef:
             f"{ref!r} is in the starter kit but is not installed.",
             f"Run: hfterm starter {ref}",
         )
+    return found
+
+
+def installed_model(ref: str) -> Path:
+    """The folder of a starter model.
+
+    Raises:
+        HftermError: it is not installed, or is a data set.
+    """
+    found = installed(ref)
     if not found.is_dir():
         raise HftermError(
             "not-a-model", f"{ref!r} is a data set, not a model.", "Name a model: minilm, smollm2."
         )
-    return ResolvedRef(ref, "starter", found)
+    return found
 
 
 def _short(ref: str) -> str:
     return ref if len(ref) <= LONGEST_ID else f"{ref[:LONGEST_ID]}…"
 
 
-def _no_path(ref: str, error: Exception) -> HftermError:
+def no_path(ref: str, error: Exception) -> HftermError:
+    """The error for a path that can't be looked at."""
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return HftermError(
         "unreadable", f"{_short(ref)!r} can't be looked at: {reason}", "Check the path."
@@ -134,7 +150,7 @@ def _path(ref: str, path: Path) -> ResolvedRef:
     try:
         exists, is_dir = path.exists(), path.is_dir()
     except (OSError, ValueError) as error:
-        raise _no_path(ref, error) from error
+        raise no_path(ref, error) from error
     if not exists:
         raise HftermError(
             "not-found", f"There is no file or folder {ref}.", "Check the spelling of the path."

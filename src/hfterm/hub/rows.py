@@ -14,6 +14,7 @@ from typing import cast
 
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.hub.refs import installed
 from hfterm.job import Job
 
 Row = dict[str, object]
@@ -63,17 +64,7 @@ def dataset_path(ref: str) -> Path:
     Raises:
         HftermError: there is none.
     """
-    if starter.is_starter(ref):
-        found = starter.starter_path(ref)
-        if found is None:
-            raise HftermError(
-                "not-installed",
-                f"{ref!r} is in the starter kit but is not installed.",
-                f"Run: hfterm starter {ref}",
-            )
-        path = found
-    else:
-        path = Path(ref).expanduser()
+    path = installed(ref) if starter.is_starter(ref) else Path(ref).expanduser()
     if not ref.strip() or not path.exists():
         raise HftermError(
             "not-found",

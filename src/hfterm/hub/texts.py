@@ -17,6 +17,7 @@ from typing import cast
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.documents import file_size, open_document, sniff
+from hfterm.hub.refs import installed
 from hfterm.job import Job
 
 __all__ = ["TextSource", "iter_texts", "open_document"]
@@ -232,13 +233,7 @@ def _is_number(value: str) -> bool:
 
 def _resolve(ref: str) -> Path:
     if starter.is_starter(ref):
-        path = starter.starter_path(ref)
-        if path is None:
-            raise HftermError(
-                "not-installed",
-                f"{ref!r} is in the starter kit but is not installed.",
-                f"Run: hfterm starter {ref}",
-            )
+        path = installed(ref)
         if path.is_dir():
             raise HftermError(
                 "not-a-data-set", f"{ref!r} is a model, not a data set.", "Name a file of texts."

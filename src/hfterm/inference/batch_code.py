@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hfterm.inference.code_bodies import (
+from hfterm.inference.code_bodies import body_of, pooled
+from hfterm.inference.code_calls import (
     ACCEPTED,
     INPUTS,
     PADDING,
-    body_of,
     call,
     cut,
     indented,
-    pooled,
     probabilities,
 )
 from hfterm.inference.code_opening import opened

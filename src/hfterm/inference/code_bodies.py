@@ -5,46 +5,22 @@ Nothing heavy is imported here: scripts are text.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from hfterm.inference.code_calls import (
+    ACCEPTED,
+    INPUTS,
+    MULTI,
+    PADDING,
+    Body,
+    call,
+    cut,
+    indented,
+    probabilities,
+    slides,
+    windows,
+)
+from hfterm.inference.code_decoding import generation, seq2seq
 from hfterm.inference.options import ANSWER_EDGES, LONGEST_ANSWER, OVERLAP, TaskOptions
 from hfterm.models.types import LoadedInfo
-
-
-class Body(NamedTuple):
-    """The parts of a script that come after the model is open.
-
-    Attributes:
-        once: lines before the first text.
-        each: what is done with ``text``.
-        show: prints all that the Result tab shows of it.
-        row: prints the one row that the Batch tab shows of it, its first value in ``found``.
-        name: what the text is called; a batch's loop sets it.
-    """
-
-    once: str
-    each: str
-    show: str
-    row: str
-    name: str = "text"
-
-
-PADDING = """\
-if tokenizer.pad_token is None:
-    tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-if model.config.pad_token_id is None:
-    model.config.pad_token_id = tokenizer.pad_token_id
-"""
-
-ACCEPTED = """\
-accepted = inspect.signature(model.forward).parameters
-"""
-
-INPUTS = (
-    "inputs = {name: encoding[name].to(model.device) for name in encoding if name in accepted}\n"
-)
-
-MULTI = "multi_label_classification"
 
 
 def body_of(info: LoadedInfo, options: TaskOptions) -> Body:
@@ -54,54 +30,18 @@ def body_of(info: LoadedInfo, options: TaskOptions) -> Body:
         "token-classification": _tagging,
         "question-answering": _answering,
         "fill-mask": _filling,
-        "text-generation": _generation,
+        "text-generation": generation,
         "feature-extraction": _embedding,
         "zero-shot": _zero_shot,
         "multiple-choice": _choosing,
-        "seq2seq": _seq2seq,
+        "seq2seq": seq2seq,
     }[options.task](info, options)
-
-
-def call(name: str, *told: str) -> str:
-    """``name = tokenizer(…)``, one argument a line."""
-    return f"{name} = tokenizer(\n" + "".join(f"    {part},\n" for part in told) + ")\n"
-
-
-def cut(info: LoadedInfo, options: TaskOptions, how: str = "True") -> list[str]:
-    """The arguments that cut a text that does not fit; none when it is to be refused."""
-    if options.long == "ask" or not info.limit:
-        return []
-    return [f"truncation={how}", f"max_length={info.limit}"]
-
-
-def windows(info: LoadedInfo) -> list[str]:
-    """The arguments that make windows of one."""
-    return [
-        f"stride={(info.limit or 0) // OVERLAP}", "return_overflowing_tokens=True", "padding=True",
-        "return_attention_mask=True",
-    ]  # fmt: skip
-
-
-def _slides(info: LoadedInfo, options: TaskOptions) -> bool:
-    return options.long == "window" and bool(info.limit)
-
-
-def probabilities(logits: str) -> str:
-    """``probabilities = …`` of logits, as the config's problem type says."""
-    return (
-        f'if model.config.problem_type == "{MULTI}":\n'
-        f"    probabilities = torch.sigmoid({logits})\n"
-        'elif model.config.num_labels == 1 or model.config.problem_type == "regression":\n'
-        f"    probabilities = {logits}\n"
-        "else:\n"
-        f"    probabilities = torch.softmax({logits}, dim=-1)\n"
-    )
 
 
 def _classification(info: LoadedInfo, options: TaskOptions) -> Body:
     told = ["text"] + ["pair"] * (options.pair is not None) + ['return_tensors="pt"']
     told += cut(info, options)
-    if _slides(info, options):
+    if slides(info, options):
         told += windows(info)
     each = (
         call("encoding", *told) + INPUTS + "with torch.no_grad():\n"
@@ -171,7 +111,7 @@ def _tagging(info: LoadedInfo, options: TaskOptions) -> Body:
     ]  # fmt: skip
     once = PADDING + ACCEPTED
     step = "0"
-    if _slides(info, options):
+    if slides(info, options):
         told += windows(info)
         once += 'tokenizer.truncation_side = "right"\n'
         step = f"special[0].count(0) - {(info.limit or 0) // OVERLAP}"
@@ -296,61 +236,6 @@ def _filling(info: LoadedInfo, options: TaskOptions) -> Body:
     return Body(ACCEPTED, each, show, row)
 
 
-def _generation(info: LoadedInfo, options: TaskOptions) -> Body:
-    encode = ""
-    name, special = "text", ""
-    if options.chat:
-        encode = (
-            "prompt = tokenizer.apply_chat_template(\n"
-            '    [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True\n'
-            ")\n"
-        )
-        name, special = "prompt", ", add_special_tokens=False"
-    encode += f'encoding = tokenizer({name}, return_tensors="pt"{special})\n'
-    once = PADDING
-    if options.long != "ask" and info.limit:
-        once += 'tokenizer.truncation_side = "left"\n'
-        room = info.limit - max(1, min(options.new_tokens, info.limit // 2))
-        encode += (
-            f"if encoding.input_ids.shape[1] >= {info.limit}:\n"
-            "    encoding = tokenizer(\n"
-            f'        {name}, return_tensors="pt"{special}, truncation=True, max_length={room}\n'
-            "    )\n"
-        )
-    how = "do_sample=False"
-    if options.temperature > 0:
-        how = (
-            f"do_sample=True, temperature={options.temperature!r}, top_p={options.top_p!r}, top_k=0"
-        )
-    most = str(options.new_tokens)
-    if info.limit:
-        most = f"min({most}, {info.limit} - ids.shape[1])"
-    each = (
-        encode + "ids = encoding.input_ids.to(model.device)\n"
-        f"torch.manual_seed({options.seed})\n"
-        "with torch.no_grad():\n"
-        "    output = model.generate(\n"
-        "        input_ids=ids,\n"
-        "        attention_mask=torch.ones_like(ids),\n"
-        f"        max_new_tokens={most},\n"
-        "        output_logits=True,\n"
-        "        return_dict_in_generate=True,\n"
-        f"        {how},\n"
-        "    )\n"
-        "new = output.sequences[0, ids.shape[1]:].tolist()\n"
-        "found = tokenizer.decode(new, skip_special_tokens=True)\n"
-    )
-    show = (
-        "print(found)\n"
-        "for index, id_ in enumerate(new):\n"
-        "    row = output.logits[index][0].float()\n"
-        "    share = torch.softmax(row, dim=-1)[id_]\n"
-        "    token = tokenizer.convert_ids_to_tokens(id_)\n"
-        '    print(index, id_, token, f"{row[id_]:.4f}", f"{share:.4f}")\n'
-    )
-    return Body(once, each, show, "print(repr(found), len(new))\n")
-
-
 def pooled(info: LoadedInfo, options: TaskOptions, texts: str) -> str:
     """``pooled = …``: one vector for each of the texts that a list of this name holds."""
     how = {
@@ -448,62 +333,3 @@ def _choosing(info: LoadedInfo, options: TaskOptions) -> Body:
     once = PADDING + ACCEPTED + f"choices = {list(options.labels)!r}\n"
     row = 'found = choices[order[0]]\nprint(found, f"{shares[order[0]]:.4f}")\n'
     return Body(once, each, show, row)
-
-
-def _seq2seq(info: LoadedInfo, options: TaskOptions) -> Body:
-    most = min(options.new_tokens, info.limit) if info.limit else options.new_tokens
-    once = (
-        "from transformers.modeling_outputs import BaseModelOutput\n\n"
-        + ACCEPTED
-        + "start = model.config.decoder_start_token_id\n"
-        "if start is None:\n"
-        "    start = tokenizer.pad_token_id\n"
-        "stops = model.generation_config.eos_token_id\n"
-        "stops = {stops} if isinstance(stops, int) else set(stops or ())\n"
-        "# what generate() puts at the first and the last place whatever the logits say\n"
-        'forced = {0: getattr(model.generation_config, "forced_bos_token_id", None)}\n'
-        f'last = getattr(model.generation_config, "forced_eos_token_id", None)\n'
-        f"forced[{most - 1}] = forced.get({most - 1}) if last is None else last\n"
-    )
-    each = (
-        call("encoding", "text", 'return_tensors="pt"', *cut(info, options)) + INPUTS
-        + 'mask = inputs.get("attention_mask")\n'
-        "decoded = torch.tensor([[start]], device=model.device)\n"
-        "steps = []\n"
-        "with torch.no_grad():\n"
-        "    encoder = model.get_encoder()\n"
-        '    output = encoder(input_ids=inputs["input_ids"], attention_mask=mask)\n'
-        "    states = output.last_hidden_state\n"
-        f"    for index in range({most}):\n"
-        "        logits = model(\n"
-        "            encoder_outputs=BaseModelOutput(last_hidden_state=states),\n"
-        "            attention_mask=mask,\n"
-        "            decoder_input_ids=decoded,\n"
-        "        ).logits[0, -1].float()\n"
-        "        id_ = int(logits.argmax())\n"
-        "        if forced.get(index) is not None:\n"
-        "            id_ = forced[index]\n"
-        "        share = float(torch.softmax(logits, dim=-1)[id_])\n"
-        "        steps.append((id_, float(logits[id_]), share))\n"
-        "        new = torch.tensor([[id_]], device=model.device)\n"
-        "        decoded = torch.cat([decoded, new], dim=1)\n"
-        "        if id_ in stops:\n"
-        "            break\n"
-        "found = tokenizer.decode(decoded[0, 1:], skip_special_tokens=True)\n"
-    )  # fmt: skip
-    show = (
-        "print(list(states.shape))\n"
-        "for index, (id_, logit, share) in enumerate(steps):\n"
-        "    token = tokenizer.convert_ids_to_tokens(id_)\n"
-        '    print(index, id_, token, f"{logit:.4f}", f"{share:.4f}")\n'
-        "print(found)\n"
-        'names = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())\n'
-        "for index, norm in enumerate(states[0].float().norm(dim=1).tolist()):\n"
-        '    print(index, names[index], f"{norm:.4f}")\n'
-    )
-    return Body(once, each, show, "print(repr(found), len(steps))\n")
-
-
-def indented(lines: str) -> str:
-    """Lines one level deeper."""
-    return "".join(f"    {line}" if line.strip() else line for line in lines.splitlines(True))

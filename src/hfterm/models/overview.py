@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hfterm.errors import HftermError
 from hfterm.job import Job
 from hfterm.models import verdicts
@@ -27,7 +29,6 @@ from hfterm.models.types import (
     ModelOverview,
     ModelSource,
     ModelSpec,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -162,32 +163,24 @@ def _try(
 ) -> tuple[ClassReport, PreTrainedModel | None]:  # fmt: skip
     report = ClassReport(task_of(auto), auto, name)
     if source.weights == "none":
-        return (
-            _changed(report, meaning="No weights: it would start at random from the config."),
-            None,
-        )
+        meaning = "No weights: it would start at random from the config."
+        return msgspec.structs.replace(report, meaning=meaning), None
     try:
         cls = concrete_of(auto, config)
         model, found = dry_run(source, cls, config, spec, job)
     except HftermError as error:
-        return _changed(report, "refused", error.message, error.remedy), None
+        return msgspec.structs.replace(
+            report, verdict="refused", meaning=error.message, remedy=error.remedy
+        ), None
     names = _names(model)
     backbone = backbone_of(names, base, cls.base_model_prefix)
     verdict, meaning, remedy = verdicts.judge(
         found, len(names), len(backbone), len(backbone.intersection(found.missing))
     )
-    return ClassReport(
-        report.task, auto, name, found.missing, found.unexpected, found.mismatched,
-        verdict, meaning, remedy,
+    return msgspec.structs.replace(
+        report, missing=found.missing, unexpected=found.unexpected, mismatched=found.mismatched,
+        verdict=verdict, meaning=meaning, remedy=remedy,
     ), model  # fmt: skip
-
-
-def _changed(
-    report: ClassReport, verdict: Verdict = "untrained", meaning: str = "", remedy: str = ""
-) -> ClassReport:
-    import msgspec
-
-    return msgspec.structs.replace(report, verdict=verdict, meaning=meaning, remedy=remedy)
 
 
 def _named_otherwise(report: ClassReport) -> ClassReport:
@@ -195,16 +188,13 @@ def _named_otherwise(report: ClassReport) -> ClassReport:
     if report.verdict != "wrong architecture":
         return report
     where = report.missing[0].partition(".")[0] if report.missing else ""
-    return _changed(
+    return msgspec.structs.replace(
         report,
-        "wrong architecture",
-        f"{report.concrete} looks for the weights under “{where}.”, where this checkpoint has "
-        f"none: {len(report.missing):,} would start at random.",
-        "Choose another class; the weights would have to be renamed for this one.",
+        meaning=f"{report.concrete} looks for the weights under “{where}.”, where this checkpoint "
+        f"has none: {len(report.missing):,} would start at random.",
+        remedy="Choose another class; the weights would have to be renamed for this one.",
     )
 
 
 def _renamed(report: ClassReport, auto: str) -> ClassReport:
-    import msgspec
-
     return msgspec.structs.replace(report, auto=auto, task=task_of(auto))

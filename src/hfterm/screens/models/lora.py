@@ -10,12 +10,12 @@ from textual.widgets import Input, Static
 from hfterm.engine.model_requests import EstimateLora
 from hfterm.models.code import lora_code
 from hfterm.models.types import LoraEstimate
-from hfterm.screens.models.numbers import whole_number
 from hfterm.screens.models.subject import ModelPage, ModelSubject
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
 from hfterm.widgets.model_tables import lora_rows, rank_rows, size_text
+from hfterm.widgets.numbers import whole_number
 
 
 class LoraPage(ModelPage):

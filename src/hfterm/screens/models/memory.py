@@ -11,12 +11,12 @@ from textual.widgets import Input, Static
 from hfterm.engine.model_requests import EstimateMemory
 from hfterm.models.code import memory_code
 from hfterm.models.memory_types import MemoryReport
-from hfterm.screens.models.numbers import whole_number
 from hfterm.screens.models.subject import ModelPage, ModelSubject
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
 from hfterm.widgets.model_tables import FITS, memory_rows, size_text
+from hfterm.widgets.numbers import whole_number
 
 
 class MemoryPage(ModelPage):

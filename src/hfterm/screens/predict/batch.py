@@ -14,12 +14,12 @@ from hfterm.inference.code import batch_code
 from hfterm.inference.options import BatchOptions
 from hfterm.inference.types import BatchTable
 from hfterm.models.types import LoadedInfo
-from hfterm.screens.models.numbers import whole_number
 from hfterm.screens.predict.subject import PredictPage, Question
 from hfterm.text import foreign
 from hfterm.widgets.batch_tables import batch_rows, confusion_rows, metrics_line
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
 from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.numbers import whole_number
 
 ORDERS = ("first", "at random")
 """Which rows, when not all of them."""

@@ -21,6 +21,7 @@ from hfterm.models.types import ModelSpec
 from hfterm.screens.asking_code import allowed
 from hfterm.screens.engines import Engines
 from hfterm.screens.predict.keys import KEYS
+from hfterm.screens.predict.samples import OPTIONS, SAMPLES
 from hfterm.screens.predict.subject import CodeNeeded, PredictPage, Question
 from hfterm.screens.predict.task_options import TaskFields
 from hfterm.screens.start import StartOptions
@@ -40,22 +41,6 @@ TITLES = ("Result", "Batch")
 
 WIDE = 110
 """Columns from which two tables stand side by side."""
-
-SAMPLES: dict[str, str] = {
-    "text-classification": "One of the greatest family-oriented, fantasy-adventure movies ever.",
-    "token-classification": "Hugging Face is a company based in New York City and Paris.",
-    "question-answering": "Hugging Face is a company that develops open-source technologies. Its "
-    "library Transformers gives access to models such as BERT, GPT and T5.",
-    "fill-mask": "Hugging Face is a [MASK] for machine learning.",
-    "text-generation": "The capital of France is",
-    "feature-extraction": "A cat sat on the mat.\nA kitten rests on a rug.\nThe market fell today.",
-    "zero-shot": "The central bank raised interest rates again.",
-    "multiple-choice": "It is raining, so she takes",
-    "seq2seq": "translate English to German: The house is wonderful.",
-}
-"""A text of each task to begin with."""
-
-OPTIONS = {"zero-shot": "economy, sport, weather", "multiple-choice": "an umbrella, a sandwich"}
 
 LIVE = 0.35
 """Seconds without a key after which the text is predicted, once a model is loaded."""
