@@ -450,3 +450,21 @@ async def test_garbage_from_an_engine_is_its_death(
     assert caught.value.kind == "engine-died"
     monkeypatch.undo()
     await client.close()
+
+
+async def test_a_state_that_cannot_be_shown_loses_no_answer(zoo: dict[str, Path]) -> None:
+    """A screen that is opening or closing may raise; its answers still come."""
+    seen: list[str] = []
+
+    def show(status: EngineStatus) -> None:
+        seen.append(status.phase)
+        raise LookupError("no such widget yet")
+
+    client = EngineClient("test", show, warm=False)
+    asyncio.get_running_loop().set_exception_handler(lambda _, __: None)
+    try:
+        encoding = await client.call(EncodeText(ref=str(zoo["characters"]), text="fox"))
+    finally:
+        await client.close()
+    assert len(encoding) == 3
+    assert "started" in seen

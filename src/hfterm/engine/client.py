@@ -213,8 +213,15 @@ class EngineClient:
 
     def _set(self, status: EngineStatus) -> None:
         self.status = status
-        if self._on_status is not None:
+        if self._on_status is None:
+            return
+        try:
             self._on_status(status)
+        except Exception as error:  # noqa: BLE001
+            # whoever shows the state may be opening or closing: its fault must not end the reading
+            # of answers, for which everybody would then wait for ever
+            fault = {"message": "an engine's state can't be shown", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(fault)
 
     async def restart(self) -> None:
         """End the process, if it runs, and start another."""

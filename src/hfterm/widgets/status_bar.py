@@ -42,15 +42,22 @@ class StatusBar(Horizontal):
     StatusBar > #status-machine { width: auto; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        # made here, since an engine changes its state also before they are mounted, and after
+        self._engine = Static(PHASES["off"], id="status-engine", markup=False)
+        self._loaded = Static("", id="status-loaded", markup=False)
+        self._machine = Static("", id="status-machine", markup=False)
+
     def compose(self) -> ComposeResult:
         """Three texts."""
-        yield Static(PHASES["off"], id="status-engine", markup=False)
-        yield Static("", id="status-loaded", markup=False)
-        yield Static("", id="status-machine", markup=False)
+        yield self._engine
+        yield self._loaded
+        yield self._machine
 
     def show_engine(self, status: EngineStatus) -> None:
         """Say what the engine is doing."""
-        line = self.query_one("#status-engine", Static)
+        line = self._engine
         if status.phase == "dead":
             line.update(Content.styled("✗ engine ended · F5 restarts it", "$error"))
             return
@@ -63,7 +70,7 @@ class StatusBar(Horizontal):
 
     def show_loaded(self, info: LoadedInfo | None) -> None:
         """Name the model that is loaded: precision, memory, device, class."""
-        line = self.query_one("#status-loaded", Static)
+        line = self._loaded
         if info is None:
             line.update("", layout=False)
             return
@@ -82,7 +89,7 @@ class StatusBar(Horizontal):
         ]
         parts += [_gpu(index, gpu) for index, gpu in enumerate(sample.gpus)]
         text = " · ".join(parts)
-        line = self.query_one("#status-machine", Static)
+        line = self._machine
         before = str(line.content)
         if before != text:
             # of one width, or the screen is laid out anew, and under a window drawn anew

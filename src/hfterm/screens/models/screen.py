@@ -347,7 +347,8 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         from hfterm.screens.models.load import LoadPage
 
         for page in self.query(LoadPage):
-            page.show_loaded(info)
+            if page.children:  # else it is being opened, and asks by itself
+                page.show_loaded(info)
 
 
 def _auto_of(overview: ModelOverview) -> str:
