@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hfterm.engine.handlers import models, predict, starter, tokenization
+from hfterm.engine.handlers import attention, models, predict, starter, tokenization
 from hfterm.engine.handlers.registry import Handler
 
 HANDLERS: dict[str, Handler] = {
     **tokenization.HANDLERS,
+    **attention.HANDLERS,
     **models.HANDLERS,
     **predict.HANDLERS,
     **starter.HANDLERS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hfterm.engine import model_requests as ask
@@ -22,6 +23,8 @@ class ModelHolder:
 
     def __init__(self) -> None:
         self._opened: OpenModel | None = None
+        self.leaving: list[Callable[[], None]] = []
+        """Called before another model is loaded, by whoever keeps something of the first."""
 
     def get(self, spec: ModelSpec, job: Job) -> OpenModel:
         """The model that `spec` says, loaded unless it is."""
@@ -29,18 +32,21 @@ class ModelHolder:
 
         if self._opened is None or self._opened.info.spec != spec:
             self._opened = None
+            for forget in self.leaving:
+                forget()
             gc.collect()  # what was loaded makes room first
             self._opened = load_model(spec, job)
         return self._opened
 
 
-_holder = ModelHolder()
+HOLDER = ModelHolder()
+"""An engine holds one model, whatever is asked of it."""
 
 
 @HANDLERS.answers(ask.LoadModel)
 def load_model(request: ask.LoadModel, job: Job) -> LoadedInfo:
     """Load it."""
-    return _holder.get(request.spec, job).info
+    return HOLDER.get(request.spec, job).info
 
 
 @HANDLERS.answers(ask.PredictText)
@@ -48,7 +54,7 @@ def predict_text(request: ask.PredictText, job: Job) -> Prediction:
     """Predict one text."""
     from hfterm.inference.predicting import predict
 
-    opened = _holder.get(request.spec, job)
+    opened = HOLDER.get(request.spec, job)
     return predict(opened, request.text, request.options, job, partial=True)
 
 
@@ -59,5 +65,5 @@ def predict_rows(request: ask.PredictRows, job: Job) -> BatchTable:
     from hfterm.inference.batch import predict_rows as run
 
     check_rows(request.source, request.options, request.batch, job)
-    opened = _holder.get(request.spec, job)
+    opened = HOLDER.get(request.spec, job)
     return run(opened, request.source, request.options, request.batch, job, partial=True)

@@ -1,0 +1,75 @@
+"""Two passes side by side: what changed in each head, and in one map.
+
+Imports torch inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hfterm.attention.types import Array, AttentionComparison, AttentionSummary, Metric, Which
+from hfterm.errors import HftermError
+from hfterm.job import Job
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hfterm.attention.capture import Capture
+
+MOST = 2048
+"""Tokens up to which a difference is drawn."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a pass, so that its model may go before the other one comes.
+
+    Attributes:
+        weights: float32[query, key]; None for a text too long.
+    """
+
+    summary: AttentionSummary
+    weights: Tensor | None
+
+    @classmethod
+    def of(cls, capture: Capture, which: Which, job: Job) -> Kept:
+        """The summary and one map."""
+        short = max(len(capture.fed.source), len(capture.fed.target)) <= MOST
+        return cls(capture.summary, capture.weights(which, job=job) if short else None)
+
+
+def compare(first: Kept, second: Kept, which: Which) -> AttentionComparison:
+    """Second minus first.
+
+    Raises:
+        HftermError: the two have not the same number of layers and heads.
+    """
+    side = which.side
+    ours, theirs = first.summary.axis(side), second.summary.axis(side)
+    if (ours.layers, ours.heads) != (theirs.layers, theirs.heads):
+        raise HftermError(
+            "not-alike",
+            f"{ours.layers} × {ours.heads} heads against {theirs.layers} × {theirs.heads}: there "
+            "is no head for each head.",
+            "Compare a model with one of the same architecture and size, its fine-tune say.",
+        )
+    difference: dict[Metric, Array] = {
+        name: Array.of(values.numpy() - first.summary.metrics[side][name].numpy())
+        for name, values in second.summary.metrics[side].items()
+    }
+    why, between = "", None
+    if first.weights is None or second.weights is None:
+        why = f"A difference is drawn up to {MOST:,} tokens."
+    elif _names(first.summary, which) != _names(second.summary, which):
+        why = "The tokens differ, so there is no weight for each weight."
+    else:
+        between = Array.of((second.weights - first.weights).numpy())
+    return AttentionComparison(first.summary, second.summary, difference, between, why)
+
+
+def _names(summary: AttentionSummary, which: Which) -> tuple[list[str], list[str]]:
+    return (
+        [token.token for token in summary.queries(which.side)],
+        [token.token for token in summary.keys(which.side)],
+    )
