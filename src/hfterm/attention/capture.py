@@ -197,15 +197,12 @@ class Capture:
         import torch
 
         job = job or Job()
-        layers, heads, _ = self._shape(which)
+        layers = self._check(which)
         queries, keys = self._tokens(which.side)
         if which.rollout:
             return self._rollout(which, job)
-        chosen = range(layers) if which.layer is None else (which.layer,)
         if which.layer is not None:
-            out = torch.zeros(
-                len(queries), len(keys), dtype=torch.uint8 if bits else torch.float32
-            )
+            out = torch.zeros(len(queries), len(keys), dtype=torch.uint8 if bits else torch.float32)
 
             def see(start: int, weights: Tensor) -> None:
                 job.check()
@@ -224,7 +221,7 @@ class Capture:
             mean = weights.mean(0) if which.head is None else weights[0]
             total[start : start + mean.shape[0], : mean.shape[1]] += mean
 
-        for layer in chosen:
+        for layer in range(layers):
             job.progress("mean of layers", layer, layers, "layers")
             self.passed.see(which.side, layer, Wanted(add, head=which.head))
         total /= layers
@@ -243,14 +240,15 @@ class Capture:
         self.passed.see(side, layer, Wanted(see))
         return out
 
-    def _shape(self, which: Which) -> tuple[int, int, int]:
+    def _check(self, which: Which) -> int:
+        """Layers of the side, if there is such a map."""
         if which.side not in self.passed.sides:
             raise HftermError(
                 "no-side",
                 f"{self.opened.info.cls} has no {which.side} attention.",
                 f"It has: {', '.join(self.passed.sides)}.",
             )
-        layers, heads, kv_heads = self.passed.shape(which.side)
+        layers, heads, _ = self.passed.shape(which.side)
         for name, value, count in (("layer", which.layer, layers), ("head", which.head, heads)):
             if value is not None and not 0 <= value < count:
                 raise HftermError(
@@ -259,7 +257,7 @@ class Capture:
                     f"{self.opened.info.cls} has {count} {name}s.",
                     f"Choose a {name} from 0 to {count - 1}.",
                 )
-        return layers, heads, kv_heads
+        return layers
 
     def _rollout(self, which: Which, job: Job) -> Tensor:
         import torch
@@ -313,7 +311,7 @@ class Capture:
         import torch
 
         job = job or Job()
-        layers, heads, _ = self._shape(Which(side=side))
+        layers = self._check(Which(side=side))
         found: list[tuple[float, int, int, int, int]] = []
 
         def see(layer: int, start: int, weights: Tensor) -> None:

@@ -97,9 +97,8 @@ def lens(
     job = job or Job()
     model = capture.opened.model
     head = model.get_output_embeddings()
-    side: Side = "decoder" if "decoder" in capture.passed.hidden else "self"
-    states = _states(capture, side)
-    norm = _final_norm(capture)
+    # an encoder–decoder scales or shifts its states on the way to the head, each in its own way
+    norm = _final_norm(capture) if "self" in capture.passed.hidden else None
     if head is None or norm is None:
         raise HftermError(
             "no-lens",
@@ -107,6 +106,7 @@ def lens(
             "layers can't be read as words.",
             "Load a causal model (smollm2, say) with the class for text generation.",
         )
+    states = _states(capture, "self")
     positions = range(start, min(start + count, states[0].shape[0]))
     tokenizer = capture.opened.text
     rows: list[tuple[LensCell, ...]] = []

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_Span = Sequence[int]
+
+
 @dataclass(frozen=True)
 class Fed:
     """What the model is called with.
@@ -62,7 +65,7 @@ def feed(opened: OpenModel, text: str, options: CaptureOptions) -> Fed:
         ids = ids[cut]
     else:
         cut = slice(None)
-    spans = cast("Sequence[Sequence[Sequence[int]]] | None", prepared.encoding.get("offset_mapping"))
+    spans = cast("Sequence[Sequence[_Span]] | None", prepared.encoding.get("offset_mapping"))
     source = _tokens(opened, ids, text, None if spans is None else [*spans[row]][cut])
     note = ""
     if prepared.cut:

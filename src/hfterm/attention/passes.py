@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -113,7 +113,7 @@ def sites_of(model: PreTrainedModel) -> list[Site]:
 
 def _base(model: PreTrainedModel) -> nn.Module:
     """The model without its head, whose logits would be the largest thing in memory."""
-    return cast("nn.Module", model.base_model)
+    return model.base_model
 
 
 class RowPass(Pass):
@@ -136,7 +136,9 @@ class RowPass(Pass):
         import torch
 
         self._model = model
-        self._sites = {(site.side, site.index): site for site in sites}
+        self._sites: dict[tuple[Side, int], Site] = {
+            (site.side, site.index): site for site in sites
+        }
         self._calls: dict[int, tuple[tuple[object, ...], dict[str, object]]] = {}
         self.hidden = {}
         by_module = {id(site.module): site for site in sites}
@@ -153,7 +155,8 @@ class RowPass(Pass):
             self.hidden.setdefault(layers[id(layer)].side, []).append(state[0])
 
         def left(stack: nn.Module, _args: object, output: object) -> None:
-            last = cast("Tensor", output[0] if isinstance(output, tuple) else output["last_hidden_state"])  # pyright: ignore[reportIndexIssue]  # fmt: skip
+            # a tuple, or an output of transformers', which takes 0 as well
+            last = cast("Sequence[Tensor]", output)[0]
             self.hidden[stacks[id(stack)].side].append(last[0])
 
         def watch(module: nn.Module, _query: Tensor, _key: Tensor) -> Wanted | None:
@@ -175,7 +178,11 @@ class RowPass(Pass):
     @property
     def sides(self) -> tuple[Side, ...]:
         """In the order of the pass."""
-        return tuple(dict.fromkeys(side for side, _ in self._sites))
+        found: list[Side] = []
+        for side, _ in self._sites:
+            if side not in found:
+                found.append(side)
+        return tuple(found)
 
     @property
     def stack(self) -> nn.Module:
@@ -217,7 +224,9 @@ class WholePass(Pass):
         before = str(model.config._attn_implementation)  # pyright: ignore[reportPrivateUsage]
         tokens = int(inputs["input_ids"].shape[1])
         config = model.config.get_text_config(decoder=True)
-        layers, heads = int(config.num_hidden_layers), int(config.num_attention_heads)
+        layers, heads = int(config.num_hidden_layers), getattr(config, "num_attention_heads", None)
+        if not isinstance(heads, int):  # a state space model has none
+            raise no_attention(model)
         if layers * heads * tokens * tokens * 4 > WHOLE:
             raise HftermError(
                 "too-large",
@@ -229,7 +238,7 @@ class WholePass(Pass):
             model.set_attn_implementation("eager")
             with torch.inference_mode():
                 output = cast(
-                    "Mapping[str, tuple[Tensor, ...] | None]",
+                    "Mapping[str, tuple[Tensor | None, ...] | None]",
                     _base(model)(**inputs, output_attentions=True, output_hidden_states=True,
                                  use_cache=False),
                 )  # fmt: skip
@@ -248,11 +257,12 @@ class WholePass(Pass):
         self._weights: dict[Side, list[Tensor]] = {}
         self.hidden = {}
         for side, (weights, hidden) in names.items():
-            found = output.get(weights)
-            if found and all(one is not None for one in found):
-                self._weights[side] = [one[0] for one in found]
-                if hidden and output.get(hidden):
-                    self.hidden[side] = [one[0] for one in output[hidden] or ()]
+            found = [one[0] for one in output.get(weights) or () if one is not None]
+            if len(found) == layers:
+                self._weights[side] = found
+                states = [one[0] for one in output.get(hidden) or () if one is not None]
+                if states:
+                    self.hidden[side] = states
         if not self._weights:
             raise no_attention(model)
         for side, found in self._weights.items():

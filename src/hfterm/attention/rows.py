@@ -31,7 +31,7 @@ See = Callable[[int, "Tensor"], None]
 that are left out at the end are masked for all of these queries."""
 
 
-class Enough(Exception):  # noqa: N818 - not an error: ends a layer whose weights were seen
+class Enough(Exception):
     """The weights that were wanted are there; the rest of the layer need not run."""
 
 
@@ -136,7 +136,9 @@ def attend(
             if start >= last:
                 break
         mask, seen = _mask(attention_mask, query, start, stop, keys, causal)
-        more = kwargs if bias is None else {**kwargs, "position_bias": bias[:, :, start:stop, :seen]}
+        more = dict(kwargs)
+        if bias is not None:
+            more["position_bias"] = bias[:, :, start:stop, :seen]
         output, weights = eager(
             module, query[:, :, start:stop], key[:, :, :seen], value[:, :, :seen], mask, **more
         )
