@@ -89,7 +89,10 @@ def _pass(info: LoadedInfo, text: str, options: CaptureOptions, paired: bool) ->
         )
     else:
         script += call("encoding", *told)
-    script += "inputs = {name: encoding[name].to(model.device) for name in encoding if name in accepted}\n"
+    script += (
+        "inputs = {name: encoding[name].to(model.device) for name in encoding"
+        " if name in accepted}\n"
+    )
     if paired:
         more = ["truncation=True", f"max_length={info.limit}"] if info.limit is not None else []
         target = f"target = {options.target!r}\n" if options.target else "target = text\n"
@@ -99,7 +102,8 @@ def _pass(info: LoadedInfo, text: str, options: CaptureOptions, paired: bool) ->
             + "labels = labels.input_ids.to(model.device)\n"
             "# the decoder reads its target shifted right, as in training\n"
             'if hasattr(model, "prepare_decoder_input_ids_from_labels"):\n'
-            '    inputs["decoder_input_ids"] = model.prepare_decoder_input_ids_from_labels(labels)\n'
+            "    shifted = model.prepare_decoder_input_ids_from_labels(labels)\n"
+            '    inputs["decoder_input_ids"] = shifted\n'
             "else:\n"
             "    first = model.config.decoder_start_token_id\n"
             "    first = model.config.bos_token_id if first is None else first\n"
@@ -322,5 +326,6 @@ def _compared(
         'print("layer", "head", *names)\n'
         "for layer, (one, two) in enumerate(zip(before, layers)):\n"
         '    for head in range(len(one["top"])):\n'
-        '        print(layer, head, *(f"{two[name][head] - one[name][head]:.6f}" for name in names))\n'
+        "        changes = (two[name][head] - one[name][head] for name in names)\n"
+        '        print(layer, head, *(f"{change:.6f}" for change in changes))\n'
     )
