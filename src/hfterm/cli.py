@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hfterm import __version__, cli_models
+from hfterm import __version__, cli_attention, cli_models
 from hfterm.cli_work import ask, print_json, print_rows
 
 app = typer.Typer(
@@ -226,3 +226,4 @@ def keys(
 
 
 cli_models.register(app)
+cli_attention.register(app)

@@ -61,15 +61,9 @@ def compare(first: Kept, second: Kept, which: Which) -> AttentionComparison:
     why, between = "", None
     if first.weights is None or second.weights is None:
         why = f"A difference is drawn up to {MOST:,} tokens."
-    elif _names(first.summary, which) != _names(second.summary, which):
-        why = "The tokens differ, so there is no weight for each weight."
+    elif first.weights.shape != second.weights.shape:
+        shapes = [" × ".join(map(str, one.shape)) for one in (first.weights, second.weights)]
+        why = f"{shapes[0]} tokens against {shapes[1]}: there is no weight for each weight."
     else:
         between = Array.of((second.weights - first.weights).numpy())
     return AttentionComparison(first.summary, second.summary, difference, between, why)
-
-
-def _names(summary: AttentionSummary, which: Which) -> tuple[list[str], list[str]]:
-    return (
-        [token.token for token in summary.queries(which.side)],
-        [token.token for token in summary.keys(which.side)],
-    )

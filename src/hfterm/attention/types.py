@@ -85,6 +85,12 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     start: int
     end: int
 
+    @property
+    def name(self) -> str:
+        """What it is called on an axis: its text, or the token where that says more."""
+        own = self.special or not self.text or self.token.startswith("##")
+        return self.token if own else self.text
+
 
 class Axis(msgspec.Struct, frozen=True):
     """An attention's shape, and how its layers and heads lie.
@@ -291,7 +297,8 @@ class AttentionComparison(msgspec.Struct, frozen=True):
     Attributes:
         first, second: the summaries.
         difference: second minus first, float32[layers, heads] by metric, of the side looked at.
-        map: second minus first of one map, float32[query, key]; None when the tokens differ.
+        map: second minus first of one map, float32[query, key], position by position; None when
+            there are more tokens in one than in the other.
         why: why there is no map; else empty.
     """
 

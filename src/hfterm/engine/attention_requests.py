@@ -11,6 +11,7 @@ from hfterm.attention.types import (
     HiddenViews,
     LogitLens,
     Looked,
+    Metric,
     RankedKey,
     Side,
     Which,
@@ -85,8 +86,8 @@ class CompareAttention(Request[AttentionComparison], frozen=True, kw_only=True):
 class WriteAttention(Request[str], frozen=True, kw_only=True):
     """Write a figure or the numbers to `out`, by its ending: png, svg, npz or csv.
 
-    `which` is one map; None for the whole: the grid of heads (png, svg), all weights (npz), or
-    the metrics (csv). The answer says what was written.
+    `which` is one map; None for the whole: the grid of heads (png, svg; with `metric` its matrix
+    instead), all weights (npz), or the metrics (csv). The answer says what was written.
     """
 
     RESULT: ClassVar[object] = str
@@ -95,3 +96,4 @@ class WriteAttention(Request[str], frozen=True, kw_only=True):
     side: Side
     which: Which | None
     out: str
+    metric: Metric | None = None

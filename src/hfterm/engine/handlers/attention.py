@@ -100,5 +100,5 @@ def write_attention(request: ask.WriteAttention, job: Job) -> str:
     weights = None if request.which is None else capture.weights(request.which, job=job).numpy()
     return write(
         capture.summary, weights, request.which, request.side, request.out,
-        lambda layer: capture.layer_weights(request.side, layer).numpy(),
+        lambda layer: capture.layer_weights(request.side, layer).numpy(), metric=request.metric,
     )  # fmt: skip
