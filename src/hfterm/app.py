@@ -25,7 +25,7 @@ from hfterm.errors import HftermError
 from hfterm.screens.engines import Engines
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ModelLoaded, WorkbenchScreen
+from hfterm.screens.workbench import ModelLoaded, TokenWanted, WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
 from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
@@ -302,6 +302,13 @@ class HftermApp(KeysInOrder):
             bench.loaded_changed(self.loaded)
             bench.call_after_refresh(bench.fill_once)
 
+    async def on_token_wanted(self, event: TokenWanted) -> None:
+        """A screen's text is looked at with the tokenizer."""
+        await self.action_mode("tokenize")
+        if self.workbench is not None:
+            await self.workbench.fill_once()
+            self.workbench.open_text(event.ref, event.text, event.offset)
+
     async def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
         """A screen's name was clicked."""
         await self.action_mode(event.mode)
@@ -352,13 +359,11 @@ class HftermApp(KeysInOrder):
 
     def action_export(self) -> None:
         """Write the table in sight to a file."""
-        table = self.workbench.exported() if self.workbench else None
-        if table is None:
-            self.notify("There is no table here to export.", severity="warning")
-            return
-        from hfterm.widgets.exporting import ExportModal
-
-        self.push_screen(ExportModal(*table))
+        window = self.workbench.export_window() if self.workbench else None
+        if window is None:
+            self.notify("There is nothing here to export.", severity="warning")
+        else:
+            self.push_screen(window)
 
     @work(group="engine", exit_on_error=False)
     async def action_restart(self) -> None:

@@ -32,6 +32,7 @@ class ScreenName(StrEnum):
     TOKENIZE = "tokenize"
     MODELS = "models"
     PREDICT = "predict"
+    ATTENTION = "attention"
 
 
 class ColorName(StrEnum):

@@ -86,3 +86,8 @@ def home_relative(path: Path) -> str:
         return f"~/{path.relative_to(Path.home())}"
     except ValueError:
         return str(path)
+
+
+def full_path(path: str) -> str:
+    """A path as the engine needs it, which may be in another folder."""
+    return str(Path(path).expanduser().absolute())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hfterm.attention.types import Array, AttentionComparison, AttentionSummary, Metric, Which
 from hfterm.errors import HftermError
 from hfterm.job import Job
+from hfterm.models.types import LoadedInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,7 @@ class Kept:
         weights: float32[query, key]; None for a text too long.
     """
 
+    info: LoadedInfo
     summary: AttentionSummary
     weights: Tensor | None
 
@@ -36,7 +38,8 @@ class Kept:
     def of(cls, capture: Capture, which: Which, job: Job) -> Kept:
         """The summary and one map."""
         short = max(len(capture.fed.source), len(capture.fed.target)) <= MOST
-        return cls(capture.summary, capture.weights(which, job=job) if short else None)
+        weights = capture.weights(which, job=job) if short else None
+        return cls(capture.opened.info, capture.summary, weights)
 
 
 def compare(first: Kept, second: Kept, which: Which) -> AttentionComparison:
@@ -66,4 +69,5 @@ def compare(first: Kept, second: Kept, which: Which) -> AttentionComparison:
         why = f"{shapes[0]} tokens against {shapes[1]}: there is no weight for each weight."
     else:
         between = Array.of((second.weights - first.weights).numpy())
-    return AttentionComparison(first.summary, second.summary, difference, between, why)
+    models = (first.info, second.info)
+    return AttentionComparison(models, first.summary, second.summary, difference, between, why)

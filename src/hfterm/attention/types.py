@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from hfterm.models.types import ModelSpec
+from hfterm.models.types import LoadedInfo, ModelSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -295,6 +295,7 @@ class AttentionComparison(msgspec.Struct, frozen=True):
     """Two passes side by side: two models on one text, or two texts on one model.
 
     Attributes:
+        models: what was loaded for each.
         first, second: the summaries.
         difference: second minus first, float32[layers, heads] by metric, of the side looked at.
         map: second minus first of one map, float32[query, key], position by position; None when
@@ -302,6 +303,7 @@ class AttentionComparison(msgspec.Struct, frozen=True):
         why: why there is no map; else empty.
     """
 
+    models: tuple[LoadedInfo, LoadedInfo]
     first: AttentionSummary
     second: AttentionSummary
     difference: dict[Metric, Array]

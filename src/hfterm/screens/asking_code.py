@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from textual.app import App
+from textual.message import Message
 
 from hfterm.errors import HftermError
 from hfterm.widgets.confirm import Confirm
 
 REMOTE_CODE = "remote-code"
 """The kind of the error that a model gives which needs its own Python."""
+
+
+class CodeNeeded(Message):
+    """The model can't be loaded without its repository's Python."""
+
+    def __init__(self, error: HftermError) -> None:
+        super().__init__()
+        self.error = error
 
 
 async def allowed(app: App[None], error: HftermError) -> bool:

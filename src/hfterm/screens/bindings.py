@@ -7,6 +7,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from hfterm.screens.attention.screen import AttentionScreen
 from hfterm.screens.models.model_list import ModelList
 from hfterm.screens.models.screen import ModelsScreen
 from hfterm.screens.predict.load_modal import LoadModal
@@ -17,6 +18,10 @@ from hfterm.widgets import modals
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
+from hfterm.widgets.head_grid import HeadGrid
+from hfterm.widgets.heatmap import Heatmap
+from hfterm.widgets.link_lines import LinkLines
+from hfterm.widgets.scatter import Scatter
 from hfterm.widgets.starter_offer import StarterOffer
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.token_strip import TokenStrip
@@ -26,6 +31,7 @@ OWNERS: tuple[type[DOMNode], ...] = (
     ModelsScreen,
     ModelList,
     PredictScreen,
+    AttentionScreen,
     LoadModal,
     Confirm,
     *(page.load() for page in PAGES),
@@ -33,6 +39,10 @@ OWNERS: tuple[type[DOMNode], ...] = (
     TextEditor,
     TokenStrip,
     Choice,
+    HeadGrid,
+    Heatmap,
+    LinkLines,
+    Scatter,
     StarterOffer,
     modals.Modal,
     modals.CodeModal,

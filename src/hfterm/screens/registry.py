@@ -43,8 +43,17 @@ def _predict(
     return PredictScreen(engines, modes, start)
 
 
+def _attention(
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+) -> WorkbenchScreen:
+    from hfterm.screens.attention.screen import AttentionScreen
+
+    return AttentionScreen(engines, modes, start)
+
+
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry("tokenize", "Tokenize", _tokenize),
     ScreenEntry("models", "Models", _models),
     ScreenEntry("predict", "Predict", _predict),
+    ScreenEntry("attention", "Attention", _attention),
 )

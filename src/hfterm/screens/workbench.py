@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer
 
 from hfterm.engine.client import EngineStatus
@@ -40,6 +40,14 @@ class ModelLoaded(Message):
     def __init__(self, info: LoadedInfo | None) -> None:
         super().__init__()
         self.info = info
+
+
+class TokenWanted(Message):
+    """A token should be seen on the Tokenize screen."""
+
+    def __init__(self, ref: str, text: str, offset: int) -> None:
+        super().__init__()
+        self.ref, self.text, self.offset = ref, text, offset
 
 
 class WorkbenchScreen(Screen[None]):
@@ -118,6 +126,18 @@ class WorkbenchScreen(Screen[None]):
     def exported(self) -> tuple[str, GridSource] | None:
         """(name, table) of what is shown, for export; None when there is nothing."""
         return None
+
+    def export_window(self) -> ModalScreen[None] | None:
+        """The window that asks where to write; None when there is nothing to export."""
+        table = self.exported()
+        if table is None:
+            return None
+        from hfterm.widgets.exporting import ExportModal
+
+        return ExportModal(*table)
+
+    def open_text(self, ref: str, text: str, offset: int) -> None:
+        """Show a text with another model, and what is at a character of it."""
 
     def stop_work(self) -> bool:
         """Stop long work. False when there was none."""

@@ -86,8 +86,9 @@ def compare_attention(request: ask.CompareAttention, job: Job) -> AttentionCompa
     """Two passes beside each other."""
     from hfterm.attention.comparing import Kept, compare
 
-    first = Kept.of(_capture(request.first, job), request.which, job)
+    # the second comes first: the model that stays loaded is then the one that is looked at
     second = Kept.of(_capture(request.second, job), request.which, job)
+    first = Kept.of(_capture(request.first, job), request.which, job)
     return compare(first, second, request.which)
 
 

@@ -18,11 +18,12 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.inference.options import AUTO_OF, Task
 from hfterm.models.types import ModelSpec
-from hfterm.screens.asking_code import allowed
+from hfterm.paths import full_path
+from hfterm.screens.asking_code import CodeNeeded, allowed
 from hfterm.screens.engines import Engines
 from hfterm.screens.predict.keys import KEYS
 from hfterm.screens.predict.samples import OPTIONS, SAMPLES
-from hfterm.screens.predict.subject import CodeNeeded, PredictPage, Question
+from hfterm.screens.predict.subject import PredictPage, Question
 from hfterm.screens.predict.task_options import TaskFields
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
@@ -47,11 +48,6 @@ LIVE = 0.35
 
 SLOW = ("text-generation", "seq2seq")
 """Tasks that wait for F5."""
-
-
-def full_path(path: str) -> str:
-    """A path as the engine needs it, which may be in another folder."""
-    return str(Path(path).expanduser().absolute())
 
 
 class PredictScreen(WorkbenchScreen):

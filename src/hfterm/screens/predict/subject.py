@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
-from textual.message import Message
-
 from hfterm.engine.model_requests import LoadModel
 from hfterm.errors import HftermError
 from hfterm.inference.options import TaskOptions
 from hfterm.models.types import LoadedInfo, ModelSource, ModelSpec
-from hfterm.screens.asking_code import REMOTE_CODE
+from hfterm.screens.asking_code import REMOTE_CODE, CodeNeeded
 from hfterm.screens.workbench import ModelLoaded
 from hfterm.widgets.tab_page import TabPage
 
@@ -29,14 +27,6 @@ class Question:
     source: ModelSource | None
     text: str
     options: TaskOptions
-
-
-class CodeNeeded(Message):
-    """The model can't be loaded without its repository's Python."""
-
-    def __init__(self, error: HftermError) -> None:
-        super().__init__()
-        self.error = error
 
 
 class PredictPage(TabPage):

@@ -294,6 +294,15 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self._wanted_ref = ref
         self._encode()
 
+    def open_text(self, ref: str, text: str, offset: int) -> None:
+        """Show a text of another screen, with the cursor on one of its tokens."""
+        self.subject = replace(self.subject, text=text, path=None, pair=None)
+        self._panel.show(text)
+        self._panel.show_pair(None)
+        self._panel.editor.focus()
+        self._panel.select(offset, offset)
+        self.open_model(ref)
+
     def action_tab(self, by: int) -> None:
         """Go to a tab next to this one."""
         self.tokens_panel.step_tab(by)

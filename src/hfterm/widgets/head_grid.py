@@ -1,0 +1,350 @@
+"""All heads of a model at once: a number or a small map for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from hfterm.text import fit
+from hfterm.widgets.head_picture import Grid, HeadLayout, HeadPicture, Mode, lay_out
+from hfterm.widgets.map_cells import Cells
+from hfterm.widgets.ramps import Depth, depth_of, ramp_of
+from hfterm.widgets.sized import Sized
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def _key(keys: str, action: str, label: str, name: str) -> Binding:
+    return Binding(keys, action, label, show=False, id=f"heads.{name}", tooltip=label)
+
+
+class HeadGrid(Sized, Widget, can_focus=True):
+    """A grid [layer, head] in which one head is selected."""
+
+    HELP = """\
+## Heads
+Rows are layers, columns are heads, both from 0. `←` `→` `↑` `↓` or `h` `l` `k` `j` select a head,
+`Home` `End` along the layer, `PgUp` `PgDn` by a screen of layers, `Enter` or a double click takes
+it. `v` changes between the metric's numbers and a small map of each head, in which a cell is the
+largest weight of its square. `–` is where the metric has no meaning.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("left,h", "move(0, -1)", "Head left", "left"),
+        _key("right,l", "move(0, 1)", "Head right", "right"),
+        _key("up,k", "move(-1, 0)", "Layer up", "up"),
+        _key("down,j", "move(1, 0)", "Layer down", "down"),
+        _key("home", "edge(0)", "First head", "first"),
+        _key("end", "edge(1)", "Last head", "last"),
+        _key("pageup", "page(-1)", "A screen of layers up", "page-up"),
+        _key("pagedown", "page(1)", "A screen of layers down", "page-down"),
+        _key("enter", "choose", "Take the head", "choose"),
+        _key("v", "view", "Numbers or small maps", "view"),
+    ]
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *(f"heads--{n}" for n in ("label", "cursor", "frame", "excluded", "none", "empty"))
+    }
+
+    DEFAULT_CSS = """
+    HeadGrid { height: 1fr; background: transparent; }
+    HeadGrid > .heads--label { color: $text-muted; }
+    HeadGrid > .heads--cursor {
+        background: $block-cursor-blurred-background;
+        color: $block-cursor-blurred-foreground;
+    }
+    HeadGrid:focus > .heads--cursor {
+        background: $block-cursor-background;
+        color: $block-cursor-foreground;
+    }
+    HeadGrid > .heads--frame { color: $foreground; }
+    HeadGrid:focus > .heads--frame { color: $accent; }
+    HeadGrid > .heads--excluded { color: $text-disabled; }
+    HeadGrid > .heads--none { color: $text-muted; }
+    HeadGrid > .heads--empty { color: $text-muted; }
+    HeadGrid:ansi > .heads--label { color: ansi_default; }
+    HeadGrid:ansi > .heads--frame { color: ansi_default; text-style: bold; }
+    HeadGrid:ansi > .heads--excluded { color: ansi_bright_black; }
+    HeadGrid:nocolor > .heads--excluded { color: ansi_default; }
+    HeadGrid:ansi > .heads--cursor {
+        color: ansi_default; background: ansi_default; text-style: bold underline;
+    }
+    HeadGrid:ansi:focus > .heads--cursor {
+        color: ansi_default; background: ansi_default; text-style: reverse;
+    }
+    """
+
+    class _Told(Message):
+        def __init__(self, grid: HeadGrid) -> None:
+            super().__init__()
+            self.grid = grid
+
+        @property
+        def control(self) -> HeadGrid:
+            """The grid it happened in."""
+            return self.grid
+
+    class HeadHighlighted(_Told):
+        """Another head was selected by a key or the mouse."""
+
+        def __init__(self, grid: HeadGrid, layer: int, head: int) -> None:
+            super().__init__(grid)
+            self.layer, self.head = layer, head
+
+    class HeadChosen(_Told):
+        """A head was taken."""
+
+        def __init__(self, grid: HeadGrid, layer: int, head: int) -> None:
+            super().__init__(grid)
+            self.layer, self.head = layer, head
+
+    class ModeChanged(_Told):
+        """Numbers or small maps were chosen by the key."""
+
+        def __init__(self, grid: HeadGrid, mode: Mode) -> None:
+            super().__init__(grid)
+            self.mode: Mode = mode
+
+    def __init__(
+        self, *, empty: str = "", id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._grid: Grid | None = None
+        self._mode: Mode = "metric"
+        self._selected = (0, 0)
+        self._top = self._left = 0
+        self._layout: HeadLayout | None = None
+        self._picture: HeadPicture | None = None
+        self._depth: Depth = "truecolor"
+        self._styles: dict[str, Style] = {}
+        self._empty = empty
+
+    # -- what is shown -------------------------------------------------------------------------
+
+    def set_heads(
+        self,
+        values: np.ndarray | None,
+        thumbnails: np.ndarray | None = None,
+        *,
+        signed: bool = False,
+        causal: bool = False,
+    ) -> None:
+        """Show other heads. The selected one stays as far as there is one at its place.
+
+        Args:
+            values: of a metric, float32[layers, heads], NaN where it has no meaning; None for none.
+            thumbnails: small maps, uint8[layers, heads, rows, columns] of √weight × 255.
+            signed: a difference: 0 is in the middle of the ramp.
+            causal: later keys are excluded.
+        """
+        self._grid = Grid.of(values, thumbnails, signed=signed, causal=causal)
+        self._selected = self._inside(*self._selected)
+        self._arrange()
+
+    def set_empty(self, text: str) -> None:
+        """What stands here while there are no heads."""
+        self._empty = text
+        self.refresh()
+
+    @property
+    def selected(self) -> tuple[int, int]:
+        """Layer and head."""
+        return self._selected
+
+    @property
+    def mode(self) -> Mode:
+        """Numbers or small maps."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: Mode) -> None:
+        if mode != self._mode:
+            self._mode = mode
+            self._arrange()
+
+    def go_to(self, layer: int, head: int) -> None:
+        """Select a head without telling anybody."""
+        self._place(layer, head)
+
+    def copy_text(self) -> str:
+        """The values, tab-separated: a line for each layer."""
+        if self._grid is None or self._grid.values is None:
+            return ""
+        lines = ["\t".join(["layer", *(f"head {head}" for head in range(self._grid.heads))])]
+        for layer, row in enumerate(self._grid.values.tolist()):
+            lines.append("\t".join([str(layer), *(f"{value:.6g}" for value in row)]))
+        return "\n".join(lines)
+
+    # -- geometry ------------------------------------------------------------------------------
+
+    def resized(self) -> None:
+        """The heads are laid out anew."""
+        self._arrange()
+
+    @property
+    def _shown(self) -> Mode:
+        """What can be shown of what was chosen."""
+        if self._grid is None or self._grid.maps is None:
+            return "metric"
+        return "maps" if self._grid.values is None else self._mode
+
+    def _arrange(self) -> None:
+        self._layout = self._picture = None
+        if self._grid is not None and self.is_attached:
+            width, height = self.room()
+            if width > 0 and height > 0:
+                self._depth = depth_of(self.app)
+                self._layout = lay_out(self._shown, self._grid, width, height)
+                self._follow()
+        self.refresh()
+
+    def _follow(self) -> None:
+        """Scroll so that the selected head is in sight."""
+        if self._layout is None:
+            return
+        layer, head = self._selected
+        top = max(layer - self._layout.layers_seen + 1, min(self._top, layer))
+        self._left = max(head - self._layout.heads_seen + 1, min(self._left, head))
+        self._scroll(top)
+
+    def _scroll(self, top: int) -> None:
+        if self._layout is None or self._grid is None:
+            return
+        layout = self._layout
+        self._top = max(0, min(top, self._grid.layers - layout.layers_seen))
+        self._left = max(0, min(self._left, self._grid.heads - layout.heads_seen))
+        self._picture = None
+        self.refresh()
+
+    def _inside(self, layer: int, head: int) -> tuple[int, int]:
+        if self._grid is None:
+            return 0, 0
+        return (
+            max(0, min(layer, self._grid.layers - 1)),
+            max(0, min(head, self._grid.heads - 1)),
+        )
+
+    def _at(self, x: int, y: int) -> tuple[int, int] | None:
+        """The head under a place of the widget."""
+        layout, grid = self._layout, self._grid
+        if grid is None or layout is None:
+            return None
+        if x < layout.gutter or not 0 <= y - layout.top < layout.lines:
+            return None
+        layer = self._top + (y - layout.top) // (layout.tall + layout.gap)
+        head = self._left + (x - layout.gutter) // (layout.wide + layout.gap)
+        return (layer, head) if layer < grid.layers and head < grid.heads else None
+
+    # -- drawing -------------------------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        """Styles are looked up once per theme and focus, not once per cell."""
+        self._styles.clear()
+        self._picture = None
+        super().notify_style_update()
+
+    def _style(self, name: str) -> Style:
+        style = self._styles.get(name)
+        if style is None:
+            part = (
+                self.get_component_rich_style(f"heads--{name}", partial=True) if name else Style()
+            )
+            style = self._styles[name] = self.rich_style + part
+        return style
+
+    def _drawn(self) -> HeadPicture | None:
+        """The frame; made anew when anything changed."""
+        if self._grid is None or self._layout is None:
+            return None
+        if depth_of(self.app) != self._depth:  # a style keeps the colours it was first drawn with
+            self._styles.clear()
+            self._arrange()
+            return self._drawn()
+        if self._picture is None:
+            maps = self._layout.mode == "maps"
+            ramp = ramp_of(self.app, signed=self._grid.signed and not maps)
+            base, excluded, none = (self._style(name) for name in ("", "excluded", "none"))
+            cells = Cells(ramp, 1 if maps else self._layout.wide, base, excluded, none)
+            self._picture = HeadPicture(
+                self._grid, self._layout, self._top, self._left, self._selected, cells, self._style
+            )
+        return self._picture
+
+    def render_line(self, y: int) -> Strip:
+        """A line of the head, of the grid, or of what stands in an empty one."""
+        width = self.size.width
+        picture = self._drawn()
+        if picture is not None:
+            return Strip(picture.line(y, width)).adjust_cell_length(width, self._style(""))
+        lines = Content(self._empty).wrap(max(1, width - 2)) if width > 2 else []
+        text = lines[y - 1].plain if 0 < y <= len(lines) else ""
+        return Strip([Segment(fit(f" {text}", width), self._style("empty"))], width)
+
+    # -- moving --------------------------------------------------------------------------------
+
+    def _place(self, layer: int, head: int) -> bool:
+        place = self._inside(layer, head)
+        if place == self._selected:
+            return False
+        self._selected = place
+        self._follow()
+        return True
+
+    def _go(self, layer: int, head: int) -> None:
+        if self._grid is not None and self._place(layer, head):
+            self.post_message(self.HeadHighlighted(self, *self._selected))
+
+    def action_move(self, layers: int, heads: int) -> None:
+        """Select a head beside the selected one."""
+        layer, head = self._selected
+        self._go(layer + layers, head + heads)
+
+    def action_edge(self, last: int) -> None:
+        """Select the first or the last head of the layer."""
+        if self._grid is not None:
+            self._go(self._selected[0], self._grid.heads - 1 if last else 0)
+
+    def action_page(self, pages: int) -> None:
+        """Move by screens of layers."""
+        if self._layout is not None:
+            layer, head = self._selected
+            self._go(layer + pages * self._layout.layers_seen, head)
+
+    def action_choose(self) -> None:
+        """Take the selected head."""
+        if self._grid is not None:
+            self.post_message(self.HeadChosen(self, *self._selected))
+
+    def action_view(self) -> None:
+        """Numbers instead of small maps, or the other way round, where there are both."""
+        grid = self._grid
+        if grid is not None and grid.maps is not None and grid.values is not None:
+            self.mode = "maps" if self._mode == "metric" else "metric"
+            self.post_message(self.ModeChanged(self, self._mode))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects a head, two take it."""
+        place = self._at(event.x, event.y)
+        if place is not None:
+            self._go(*place)
+            if event.chain == 2:
+                self.action_choose()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel scrolls."""
+        event.stop()
+        self._scroll(self._top + 1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel scrolls."""
+        event.stop()
+        self._scroll(self._top - 1)

@@ -1,0 +1,389 @@
+"""Where the heads of a grid lie, and one frame of it, drawn line by line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+
+from hfterm.attention.views import EXCLUDED, SIGNED_STEPS, STEPS, UNKNOWN, levels, signed_levels
+from hfterm.text import fit
+from hfterm.widgets.map_cells import CURSOR, FRAME, MIDDLE, Cells
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Mode = Literal["metric", "maps"]
+"""A number per head, or a small map of its weights."""
+
+LEAST_WIDE, LEAST_TALL = 4, 2
+"""Cells and lines of a map that still says something."""
+
+WIDEST = 8
+"""Cells of a column of numbers at most."""
+
+MEANINGLESS = "–"
+"""What stands where a metric has no meaning."""
+
+_FRAMES = ("[]", "┌┐", "││", "└┘")
+
+
+def short_amount(value: float, *, signed: bool = False) -> str:
+    """A number in three cells, or with its sign in four: ``.42``, ``3.1``, ``12``, ``8k``."""
+    amount = abs(value)
+    if math.isnan(amount):
+        return MEANINGLESS
+    if amount < 0.995:
+        text = f"{amount:.2f}"[1:] if amount else "0"
+    elif amount < 9.95:
+        text = f"{amount:.1f}"
+    elif amount < 999.5:
+        text = f"{amount:.0f}"
+    elif amount < 999_500:
+        text = f"{amount / 1000:.0f}k"
+    else:
+        text = f"1e{len(f'{amount:.0f}') - 1}" if amount < 9.5e9 else "∞"
+    sign = "−" if value < 0 else "+" if signed and value > 0 else ""
+    return sign + text
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is shown.
+
+    Attributes:
+        layers, heads: how many there are.
+        values: of the metric, float32[layers, heads]; None for none.
+        maps: √weight × 255, uint8[layers, heads, rows, columns]; None for none.
+        signed: the values are differences: 0 is in the middle of the ramp.
+        causal: later keys are excluded.
+    """
+
+    layers: int
+    heads: int
+    values: np.ndarray | None
+    maps: np.ndarray | None
+    signed: bool
+    causal: bool
+    least: float = 0.0
+    most: float = 0.0
+    levels: np.ndarray | None = None
+    texts: list[list[str]] = field(default_factory=list[list[str]])
+
+    @classmethod
+    def of(
+        cls, values: np.ndarray | None, maps: np.ndarray | None, *, signed: bool, causal: bool
+    ) -> Grid | None:
+        """A grid of what there is; None when there is no head."""
+        import numpy as np
+
+        shapes = [array.shape for array in (values, maps) if array is not None]
+        if not shapes or any(0 in shape for shape in shapes):
+            return None
+        layers, heads = shapes[0][:2]
+        if values is None:
+            return cls(layers, heads, None, maps, signed, causal)
+        known = values[np.isfinite(values)]
+        least, most = float(known.min(initial=np.inf)), float(known.max(initial=-np.inf))
+        if signed or not known.size:
+            most = float(np.abs(known).max(initial=0))
+            least = -most
+        exact = np.asarray(values, np.float64)
+        if signed:
+            found = signed_levels(np.clip(exact, least, most), peak=most)
+        else:
+            share = (np.clip(exact, least, most) - least) / max(most - least, 1e-30)
+            found = levels(share, "linear", STEPS)
+        texts = [[short_amount(value, signed=signed) for value in row] for row in values.tolist()]
+        return cls(layers, heads, values, maps, signed, causal, least, most, found, texts)
+
+    @property
+    def longest(self) -> int:
+        """Cells of the longest number."""
+        return max((len(text) for row in self.texts for text in row), default=1)
+
+
+@dataclass(frozen=True)
+class HeadLayout:
+    """Where everything lies.
+
+    Attributes:
+        mode: what a head is drawn as.
+        gutter: cells left of the heads.
+        top: lines above them.
+        foot: lines below them.
+        lines: lines for them.
+        wide, tall: of a head, in cells and lines.
+        gap: cells and lines between two.
+        layers_seen, heads_seen: how many are in sight, at most.
+    """
+
+    mode: Mode
+    gutter: int
+    top: int
+    foot: int
+    lines: int
+    wide: int
+    tall: int
+    gap: int
+    layers_seen: int
+    heads_seen: int
+
+
+def lay_out(mode: Mode, grid: Grid, width: int, height: int) -> HeadLayout:
+    """As large as all heads can be seen at once, if that is large enough."""
+    top, foot = int(height >= 3), int(height >= 6)
+    lines = max(1, height - top - foot)
+    gutter = min(len(str(grid.layers - 1)) + 1, max(0, width // 3))
+    if mode == "maps" and grid.maps is not None:
+        wide, tall = _size_of_maps(grid.maps.shape, width - gutter, lines)
+        gap = 1
+    else:
+        longest = grid.longest
+        wide = (width - gutter) // grid.heads
+        if gutter > 1 and wide == longest and (width - gutter + 1) // grid.heads > longest:
+            gutter -= 1  # numbers say more than a blank column
+            wide += 1
+        wide = max(1, min(wide, max(WIDEST, longest + 2)))
+        tall = max(1, min(lines // grid.layers, wide // 2))
+        gap = 0
+    return HeadLayout(
+        mode=mode,
+        gutter=gutter,
+        top=top,
+        foot=foot,
+        lines=lines,
+        wide=wide,
+        tall=tall,
+        gap=gap,
+        layers_seen=max(1, (lines + gap) // (tall + gap)),
+        heads_seen=max(1, (width - gutter) // (wide + gap)),
+    )
+
+
+def _size_of_maps(shape: tuple[int, ...], width: int, lines: int) -> tuple[int, int]:
+    """Cells and lines of a map; two of its rows are in a line."""
+    layers, heads, rows, columns = shape
+    wide, tall = width // heads - 1, (lines + 1) // layers - 1
+    if wide < LEAST_WIDE or tall < LEAST_TALL:
+        return LEAST_WIDE, LEAST_TALL
+    # a cell is as wide as half a line is high
+    tall = min(tall, -(-rows // 2), -(-wide * rows // (2 * columns)))
+    tall = max(LEAST_TALL, tall)
+    wide = min(wide, columns, -(-2 * tall * columns // rows))
+    return max(LEAST_WIDE, wide), tall
+
+
+@dataclass
+class HeadPicture:
+    """A frame.
+
+    Attributes:
+        grid: what is shown.
+        layout: where.
+        top, left: the first layer and head in sight.
+        selected: layer and head.
+        cells: of the metric, or of the maps.
+        style: by name.
+    """
+
+    grid: Grid
+    layout: HeadLayout
+    top: int
+    left: int
+    selected: tuple[int, int]
+    cells: Cells
+    style: Callable[[str], Style]
+
+    def __post_init__(self) -> None:
+        layout = self.layout
+        self._layers = range(self.top, min(self.top + layout.layers_seen, self.grid.layers))
+        self._heads = range(self.left, min(self.left + layout.heads_seen, self.grid.heads))
+        self._maps = self._seen_maps() if layout.mode == "maps" else None
+
+    def line(self, y: int, width: int) -> list[Segment]:
+        """Segments of a line of the widget; they may end before `width` or after it."""
+        layout = self.layout
+        if y < layout.top:
+            return self._head(width)
+        if layout.foot and y == layout.top + layout.lines:
+            return self._legend(width)
+        index, part = divmod(y - layout.top, layout.tall + layout.gap)
+        if index >= len(self._layers) or part >= layout.tall:
+            return []
+        gutter = self._gutter(self._layers[index], part)
+        if self._maps is not None:
+            return [*gutter, *self._map_line(self._maps[index], self._layers[index], part)]
+        return [*gutter, *self._number_line(self._layers[index], part)]
+
+    # -- axes ----------------------------------------------------------------------------------
+
+    def _head(self, width: int) -> list[Segment]:
+        """Indices over the columns, as many as there is room for, the selected one always."""
+        layout, style = self.layout, self.style
+        pitch, room = layout.wide + layout.gap, width - layout.gutter
+        most = len(str(self.grid.heads - 1))
+        step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 10**6) if s * pitch > most)
+        places: dict[int, str] = {}
+        for column, head in enumerate(self._heads):
+            if head % step == 0 or head == self.selected[1]:
+                label = str(head)
+                start = column * pitch + max(0, (layout.wide - len(label) + 1) // 2)
+                places[head] = " " * start + label
+        chosen = places.get(self.selected[1])
+        segments, used = [Segment(" " * layout.gutter, style(""))], 0
+        for head, text in places.items():
+            start = len(text) - len(text.lstrip())
+            on = head == self.selected[1]
+            touches = chosen is not None and not on and start < len(chosen)
+            if touches and chosen is not None and len(text) >= len(chosen) - len(chosen.lstrip()):
+                continue  # the selected one has the room
+            if start < used or len(text) > room:
+                continue
+            segments.append(Segment(" " * (start - used), style("label")))
+            segments.append(Segment(text.strip(), style("cursor" if on else "label")))
+            used = len(text)
+        return segments
+
+    def _gutter(self, layer: int, part: int) -> list[Segment]:
+        layout, style = self.layout, self.style
+        if part != (layout.tall - 1) // 2 or not layout.gutter:
+            return [Segment(" " * layout.gutter, style(""))]
+        digits = len(str(self.grid.layers - 1))
+        label = fit(str(layer), min(digits, layout.gutter), right=True)
+        name = "cursor" if layer == self.selected[0] else "label"
+        return [
+            Segment(label, style(name)),
+            Segment(" " * (layout.gutter - len(label)), style("")),
+        ]
+
+    # -- numbers -------------------------------------------------------------------------------
+
+    def _number_line(self, layer: int, part: int) -> list[Segment]:
+        import numpy as np
+
+        layout, grid = self.layout, self.grid
+        if grid.levels is None:
+            return []
+        row = grid.levels[layer, self._heads.start : self._heads.stop].tolist()
+        middle = part == (layout.tall - 1) // 2
+        numbered = middle and layout.wide > grid.longest
+        if not numbered and layer != self.selected[0] and UNKNOWN not in row:
+            return self.cells.line(np.array(row, np.int32), halves=False)
+        segments: list[Segment] = []
+        for head, level in zip(self._heads, row, strict=True):
+            text = grid.texts[layer][head] if numbered else ""
+            on = (layer, head) == self.selected
+            segments.append(Segment(*self._number(level, text, on=on, part=part)))
+        return segments
+
+    def _number(self, level: int, text: str, *, on: bool, part: int) -> tuple[str, Style]:
+        """One line of one head's cell."""
+        layout, cells = self.layout, self.cells
+        wide, base = layout.wide, self.style("")
+        frame = _part(part, layout.tall)
+        unknown = level == UNKNOWN
+        if unknown:
+            text = MEANINGLESS if part == (layout.tall - 1) // 2 else ""
+        padded = text.rjust((wide + len(text) + 1) // 2).ljust(wide)
+        if not on:
+            if unknown:
+                return padded, base + self.style("none")
+            fill, style = cells.ramp.fill(level)
+            if not text:
+                return fill * wide, base + style
+            if cells.ramp.colors:
+                return padded, base + cells.ramp.ink(level)
+            spaced = f" {text} " if wide > len(text) + 1 else f" {text}"
+            return spaced.center(wide, fill), base + style
+        ink = self.style("cursor") if unknown else base + cells.ramp.ink(level, bold=True)
+        if wide == self.grid.longest + 1:  # room for a number, and none for a frame around it
+            return padded, ink if unknown else ink + Style(reverse=True)
+        if unknown or text:
+            left, right = _FRAMES[frame]
+            return left + text.center(wide - 2) + right, ink
+        return cells.one(level | CURSOR | frame << FRAME)
+
+    # -- maps ----------------------------------------------------------------------------------
+
+    def _seen_maps(self) -> np.ndarray:
+        """Levels of the maps in sight, uint8[layers, heads, rows, columns] as they are drawn."""
+        import numpy as np
+
+        assert self.grid.maps is not None
+        layout, colored = self.layout, bool(self.cells.ramp.colors)
+        seen = self.grid.maps[
+            self._layers.start : self._layers.stop, self._heads.start : self._heads.stop
+        ]
+        rows, columns = seen.shape[2:]
+        tall, wide = layout.tall * (2 if colored else 1), layout.wide
+        starts = np.arange(tall) * rows // tall, np.arange(wide) * columns // wide
+        small = np.maximum.reduceat(np.maximum.reduceat(seen, starts[0], axis=2), starts[1], axis=3)
+        found = levels(small.reshape(-1, wide), "sqrt", STEPS).reshape(small.shape)
+        if self.grid.causal:
+            last = np.maximum(np.append(starts[0][1:], rows), starts[0] + 1) / rows
+            later = starts[1][None, :] / columns >= last[:, None]
+            found[(small == 0) & later] = EXCLUDED
+        return found
+
+    def _map_line(self, maps: np.ndarray, layer: int, part: int) -> list[Segment]:
+        import numpy as np
+
+        layout, cells = self.layout, self.cells
+        colored = bool(cells.ramp.colors)
+        gap = Segment(" ", self.style(""))
+        marks = ("▐", "▌") if colored else _FRAMES[_part(part, layout.tall)]
+        segments: list[Segment] = []
+        for head, levels_of_head in zip(self._heads, maps, strict=True):
+            on = (layer, head) == self.selected
+            if on and segments:
+                segments[-1] = Segment(marks[0], self.style("frame"))
+            if colored:
+                upper, lower = levels_of_head[2 * part : 2 * part + 2].astype(np.int32)
+                segments += cells.line(upper | lower << 8, halves=True)
+            else:
+                codes = levels_of_head[part].astype(np.int32) | MIDDLE
+                segments += cells.line(codes, halves=False)
+            segments.append(Segment(marks[1], self.style("frame")) if on else gap)
+        return segments
+
+    # -- legend --------------------------------------------------------------------------------
+
+    def _legend(self, width: int) -> list[Segment]:
+        """The ramp with its two ends, and the selected head with its number."""
+        label, ramp, grid = self.style("label"), self.cells.ramp, self.grid
+        layer, head = self.selected
+        least, most = "0", "1"
+        number = ""
+        words: list[str] = []
+        if self.layout.mode == "metric":
+            least, most = (short_amount(end, signed=grid.signed) for end in (grid.least, grid.most))
+            number = f"  {grid.texts[layer][head]}" if grid.texts else ""
+            if grid.levels is not None and UNKNOWN in grid.levels:
+                words.append(f"{MEANINGLESS} no meaning")
+        else:
+            words.append("√ scale")
+        steps = SIGNED_STEPS if ramp.steps == SIGNED_STEPS else STEPS
+        bar = [ramp.fill(level) for level in range(0, steps, 3 if steps == SIGNED_STEPS else 4)]
+        base = self.style("")
+        start = " " * self.layout.gutter + least + " "
+        segments = [Segment(start, label), *(Segment(text, base + style) for text, style in bar)]
+        used = cell_len(start) + len(bar)
+        text = f" {most}"
+        names = f"layer {layer} · head {head}", f"{layer}·{head}"
+        for word in (names[used + len(text) + len(names[0] + number) + 2 > width] + number, *words):
+            if used + cell_len(f"{text}  {word}") <= width:
+                text += f"  {word}"
+        return [*segments, Segment(fit(text, max(0, width - used)), label)]
+
+
+def _part(part: int, tall: int) -> int:
+    """Which ends a frame has on a line of what it stands around."""
+    if tall == 1:
+        return 0
+    return 1 if part == 0 else 3 if part == tall - 1 else 2
