@@ -191,6 +191,14 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
         head = "mean of heads" if self.head is None else f"head {self.head}"
         return f"{layer} · {head}"
 
+    @property
+    def short(self) -> str:
+        """In signs: ``L4 H7``, with an M for a mean."""
+        if self.rollout:
+            return f"R{self.layer}"
+        layer, head = ("M" if one is None else one for one in (self.layer, self.head))
+        return f"L{layer} H{head}"
+
 
 class AttentionMap(msgspec.Struct, frozen=True):
     """The weights of one head, or of a mean.

@@ -126,21 +126,31 @@ def norm_rows(norms: Array, tokens: Sequence[Token]) -> Rows:
     return Rows(columns, cells, exported)
 
 
-def lens_rows(lens: LogitLens, tokens: Sequence[Token], layer: int | None = None) -> Rows:
-    """What each layer would say next at each position: a layer a row, or the top of one place."""
+def lens_rows(lens: LogitLens, tokens: Sequence[Token], first: int) -> Rows:
+    """What each layer would say next: a layer a row, a position a column.
+
+    Args:
+        lens: the readings.
+        tokens: of the text.
+        first: the position that stands first, whatever its place is.
+    """
+    order = sorted(range(len(lens.positions)), key=lambda at: lens.positions[at] != first)
+    places = [lens.positions[at] for at in order]
     columns = (
         GridColumn("layer", right=True),
-        *(GridColumn(f"{place} {token_label(tokens[place].name)}", most=14)
-          for place in lens.positions),
-    )  # fmt: skip
+        *(
+            GridColumn(f"{'▸' if at == first else ''}{at} {token_label(tokens[at].name)}", most=14)
+            for at in places
+        ),
+    )
     cells: list[list[Cell]] = []
     exported: list[list[str | int]] = []
-    for number, row in zip(lens.layers, lens.cells, strict=True):
-        if layer is not None and number != layer:
-            continue
-        told = [Cell(token_label(cell.tokens[0]), _sure(cell.probabilities[0])) for cell in row]
-        cells.append([Cell("embed" if number == 0 else str(number), "dim"), *told])
-        exported.append([number, *(cell.tokens[0] for cell in row)])
+    for layer, row in zip(lens.layers, lens.cells, strict=True):
+        told = [
+            Cell(token_label(row[at].tokens[0]), _sure(row[at].probabilities[0])) for at in order
+        ]
+        cells.append([Cell("embed" if layer == 0 else str(layer), "dim"), *told])
+        exported.append([layer, *(row[at].tokens[0] for at in order)])
     return Rows(columns, cells, exported)
 
 

@@ -216,10 +216,13 @@ class HeadPicture:
         index, part = divmod(y - layout.top, layout.tall + layout.gap)
         if index >= len(self._layers) or part >= layout.tall:
             return []
-        gutter = self._gutter(self._layers[index], part)
-        if self._maps is not None:
-            return [*gutter, *self._map_line(self._maps[index], self._layers[index], part)]
-        return [*gutter, *self._number_line(self._layers[index], part)]
+        layer = self._layers[index]
+        gutter = self._gutter(layer, part)
+        if self._maps is None:
+            return [*gutter, *self._number_line(layer, part)]
+        heads = self._map_line(self._maps[index], layer, part)
+        # what is before the first head is its gap
+        return [*gutter, *heads] if layout.gutter else heads[1:]
 
     # -- axes ----------------------------------------------------------------------------------
 
@@ -252,15 +255,12 @@ class HeadPicture:
 
     def _gutter(self, layer: int, part: int) -> list[Segment]:
         layout, style = self.layout, self.style
-        if part != (layout.tall - 1) // 2 or not layout.gutter:
-            return [Segment(" " * layout.gutter, style(""))]
-        digits = len(str(self.grid.layers - 1))
-        label = fit(str(layer), min(digits, layout.gutter), right=True)
+        wide = max(0, layout.gutter - layout.gap)
+        if part != (layout.tall - 1) // 2 or not wide:
+            return [Segment(" " * wide, style(""))]
+        label = fit(str(layer), min(len(str(self.grid.layers - 1)), wide), right=True)
         name = "cursor" if layer == self.selected[0] else "label"
-        return [
-            Segment(label, style(name)),
-            Segment(" " * (layout.gutter - len(label)), style("")),
-        ]
+        return [Segment(label, style(name)), Segment(" " * (wide - len(label)), style(""))]
 
     # -- numbers -------------------------------------------------------------------------------
 
@@ -338,10 +338,10 @@ class HeadPicture:
         colored = bool(cells.ramp.colors)
         gap = Segment(" ", self.style(""))
         marks = ("▐", "▌") if colored else _FRAMES[_part(part, layout.tall)]
-        segments: list[Segment] = []
+        segments = [gap]
         for head, levels_of_head in zip(self._heads, maps, strict=True):
             on = (layer, head) == self.selected
-            if on and segments:
+            if on:
                 segments[-1] = Segment(marks[0], self.style("frame"))
             if colored:
                 upper, lower = levels_of_head[2 * part : 2 * part + 2].astype(np.int32)

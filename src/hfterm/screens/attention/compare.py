@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 from hfterm.attention.code import attention_code
 from hfterm.attention.types import AttentionComparison, Looked, Which
 from hfterm.engine.attention_requests import CompareAttention
+from hfterm.screens.attention.heads import numbered
 from hfterm.screens.attention.sight import AttentionPage, HeadPicked, Sight, mask_of
 from hfterm.text import foreign, token_label
 from hfterm.widgets.attention_tables import comparison_rows, labels_of
@@ -92,6 +93,8 @@ is less, the middle is no change. `Enter` in a field compares.
 
     def _draw(self, sight: Sight, found: AttentionComparison) -> None:
         self._grid.set_heads(found.difference[sight.metric].numpy(), signed=True)
+        heads = found.first.axis(sight.side).heads
+        self.query_one("#change-left").styles.width = numbered(heads)
         self._grid.go_to(sight.layer, sight.head)
         if found.map is None:
             self._map.set_map(None)
@@ -132,7 +135,7 @@ is less, the middle is no change. `Enter` in a field compares.
         if found.map is not None:
             query, key = self._map.position
             names = [token_label(sight.rows[query].name), token_label(sight.columns[key].name)]
-            parts.append(foreign(f"  “{names[0]}” {query} → “{names[1]}” {key}"))
+            parts.append(foreign(f"  {names[0]} {query} → {names[1]} {key}"))
             parts.append(foreign(f"  {self._map.weight:+.4f}", "bold $accent"))
         self.query_one("#change-said", Static).update(Content.assemble(*parts))
 

@@ -23,6 +23,12 @@ from hfterm.widgets.heatmap import Heatmap
 GRID_EMPTY = "F5 runs the model on the text: each head's metric stands here."
 MAP_EMPTY = "And here who looks at whom in one head: rows are queries, columns are keys."
 
+NUMBERED = 5
+"""Cells of a head whose number is written into it."""
+
+ROOMY = 60
+"""Cells from which a map is named in words."""
+
 LAYOUTS = ("both", "map", "grid")
 """What is in sight: `w` goes on."""
 
@@ -71,6 +77,8 @@ the rollout. `x` hides special tokens; the rows are then renormalised, and that 
                 summary.thumbnails[side].numpy(),
                 causal=summary.axis(side).causal,
             )
+            # no wider than its numbers need: the rest is the map's
+            self.query_one("#heads-left").styles.width = 4 + NUMBERED * summary.axis(side).heads
             self.query_one("#heads-said", Static).update(
                 foreign(f"{sight.metric}: {METRICS[sight.metric]}", "$text-muted")
             )
@@ -111,9 +119,10 @@ the rollout. `x` hides special tokens; the rows are then renormalised, and that 
             return
         sight, found = self._shown
         query, key = self.map.position
+        which = sight.which
         lines = [
             Content.assemble(
-                (sight.which.name, "bold"), "  ",
+                (which.name if self.map.size.width >= ROOMY else which.short, "bold"), "  ",
                 _pair(sight.rows, query, sight.columns, key),
                 (f"  {self.map.weight:.4f}", "bold $accent"),
                 ("" if found.exact else "  in 8 bits", "dim"),
@@ -178,6 +187,11 @@ the rollout. `x` hides special tokens; the rows are then renormalised, and that 
         return attention_code(sight.info, sight.looked, page, sight.which, sight.side)
 
 
+def numbered(heads: int) -> int:
+    """Cells that a grid needs for a number in each head."""
+    return 4 + NUMBERED * heads
+
+
 def _pair(rows: Sequence[Token], query: int, columns: Sequence[Token], key: int) -> Content:
     names = labels_of([rows[query], columns[key]])
-    return foreign(f"“{names[0]}” {query} → “{names[1]}” {key}")
+    return foreign(f"{names[0]} {query} → {names[1]} {key}")

@@ -9,9 +9,11 @@ from __future__ import annotations
 from textual.binding import Binding, BindingType
 
 
-def _both(letter: str, action: str, label: str, name: str, tooltip: str) -> list[BindingType]:
+def _both(
+    letter: str, action: str, label: str, name: str, tooltip: str, *, show: bool = True
+) -> list[BindingType]:
     return [
-        Binding(letter, action, label, id=f"attention.{name}", tooltip=tooltip),
+        Binding(letter, action, label, show=show, id=f"attention.{name}", tooltip=tooltip),
         Binding(f"alt+{letter}", action, label, show=False, priority=True,
                 id=f"attention.{name}-alt", tooltip=f"{tooltip} (also while typing)"),
     ]  # fmt: skip
@@ -35,8 +37,9 @@ KEYS: list[BindingType] = [
            "What the map is of: the head, a mean, the rollout"),
     *_both("x", "step('hide')", "Hide", "hide", "Hide special tokens, then all but words"),
     *_both("f", "more", "Filters", "filters",
-           "Show or hide the second line: filters, the decoder's text, long texts"),
-    *_both("w", "layout", "Wider", "layout", "All the room to the map, then to the grid"),
+           "Show or hide the second line: filters, the decoder's text, long texts", show=False),
+    *_both("w", "layout", "Wider", "layout", "All the room to the map, then to the grid",
+           show=False),
     *_both("g", "tokenize", "Tokenize", "tokenize",
            "See the selected token on the Tokenize screen"),
     Binding("less_than_sign,comma", "window(-1)", "Window before", show=False,

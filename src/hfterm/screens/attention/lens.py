@@ -22,13 +22,14 @@ EMPTY = "F5 runs the model; the next token as each layer would say it stands her
 
 
 class LensPage(AttentionPage):
-    """Layers down, positions across."""
+    """Layers down, positions across, the selected one first."""
 
     HELP = """\
 ## Lens
 The logit lens: after each layer the last norm and the head are applied as if it were the last, and
-the likeliest next token is shown. Below, the best five at the token that is selected, and how far
-(KL, in nats) the layer is from the last one. Only for causal models with their head.
+the likeliest next token is shown, first at the token that is selected (`▸`). Below, the best five
+there, and how far (KL, in nats) the layer is from the last one. Only for causal models with their
+head.
 """
 
     _asked: tuple[object, ...] | None = None
@@ -48,6 +49,8 @@ the likeliest next token is shown. Below, the best five at the token that is sel
         if asked != self._asked:
             self._asked = asked
             self.start(self._load(sight, self._start(sight)))
+        elif self._lens is not None and (before is None or before.query != sight.query):
+            self._draw(sight, self._lens, self.query_one(DataGrid).cursor_row)
         else:
             self._say()
 
@@ -60,7 +63,12 @@ the likeliest next token is shown. Below, the best five at the token that is sel
             grid.set_source(NO_ROWS)
             self.query_one("#lens-said", Static).update("")
             return
-        grid.set_source(lens_rows(found, sight.rows), cursor=len(found.layers) - 1)
+        if self.sight is not None:
+            self._draw(self.sight, found, len(found.layers) - 1)
+
+    def _draw(self, sight: Sight, found: LogitLens, row: int) -> None:
+        rows = lens_rows(found, sight.rows, sight.query)
+        self.query_one(DataGrid).set_source(rows, cursor=row)
         self._say()
 
     def _say(self) -> None:

@@ -56,6 +56,7 @@ class AttentionScreen(WorkbenchScreen):
 
     MODE: ClassVar[str] = "attention"
     CSS_PATH = "screen.tcss"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]  # noqa: RUF012
 
     HELP = """\
 # Attention
