@@ -385,7 +385,8 @@ class HftermApp(KeysInOrder):
 
     def action_leave(self) -> None:
         """Stop long work; else go from a text field to what it fills."""
-        if self.workbench is not None and self.workbench.stop_work():
+        bench = self.workbench
+        if bench is not None and (bench.stop_work() or bench.leave()):
             return
         for _ in range(len(self.screen.focus_chain)):
             if not isinstance(self.screen.focus_next(), Input | TextArea):

@@ -333,8 +333,13 @@ def test_two_texts_and_two_models(minilm: OpenModel, model_zoo: dict[str, Path])
     assert not same.map.numpy().any()
     other = compare(first, Kept.of(Capture(minilm, "Another text."), which, Job()), which)
     assert other.map is None
-    assert "tokens differ" in other.why
+    assert other.why.startswith("17 × 17 tokens against 5 × 5")
     assert other.difference["entropy"].numpy().any()
+    swapped = Capture(minilm, TEXT.replace("cat", "cow"))
+    changed = compare(first, Kept.of(swapped, which, Job()), which)
+    assert changed.map is not None
+    assert np.allclose(changed.map.numpy().sum(1), 0, atol=1e-5)
+    assert changed.map.numpy().any()
     tiny = Kept.of(Capture(opened_at(str(model_zoo["bert"])), TEXT), Which(), Job())
     with pytest.raises(HftermError, match="no head for each head"):
         compare(first, tiny, Which())

@@ -564,7 +564,7 @@ async def test_links_of_the_chosen_query() -> None:
         one = dots(widget)
         await pilot.press("down", "j", "down", "down")
         assert widget.selected == 4
-        assert [fields["query"] for _, fields in said(pilot)] == [1, 2, 3, 4]
+        assert said(pilot) == [("QueryHighlighted", {"query": query}) for query in range(1, 5)]
         shown = lines(widget)
         assert ".50" in shown[0]
         assert ".25" in shown[3]

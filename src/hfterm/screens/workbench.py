@@ -143,6 +143,10 @@ class WorkbenchScreen(Screen[None]):
         """Stop long work. False when there was none."""
         return False
 
+    def leave(self) -> bool:
+        """Go from a text field to what it fills. False when the screen does not know where."""
+        return False
+
     def again(self) -> None:
         """Ask the engine again for what is shown."""
 

@@ -281,6 +281,10 @@ class DataGrid(Sized, ScrollView, can_focus=True):
         self._show_cursor()
         self.refresh()
 
+    def watch_show_horizontal_scrollbar(self) -> None:
+        """The scrollbar takes a line, which the cursor may have been on."""
+        self.call_after_refresh(self._show_cursor)
+
     @property
     def _page(self) -> int:
         return max(1, self.scrollable_content_region.height - 1)

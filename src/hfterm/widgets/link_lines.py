@@ -90,7 +90,7 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
         def __init__(self, links: LinkLines, query: int) -> None:
             super().__init__()
             self.links = links
-            self.selected = query
+            self.query = query
 
         @property
         def control(self) -> LinkLines:

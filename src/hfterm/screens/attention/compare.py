@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 from hfterm.attention.code import attention_code
 from hfterm.attention.types import AttentionComparison, Looked, Which
 from hfterm.engine.attention_requests import CompareAttention
-from hfterm.screens.attention.heads import numbered
+from hfterm.screens.attention.heads import ROOMY, numbered
 from hfterm.screens.attention.sight import AttentionPage, HeadPicked, Sight, mask_of
 from hfterm.text import foreign, token_label
 from hfterm.widgets.attention_tables import comparison_rows, labels_of
@@ -131,7 +131,8 @@ is less, the middle is no change. `Enter` in a field compares.
         sight, found = self.sight, self._found
         if sight is None or found is None:
             return
-        parts = [foreign(f"{sight.metric} · {sight.which.name}", "bold")]
+        named = sight.which.name if self._map.size.width >= ROOMY else sight.which.short
+        parts = [foreign(f"{sight.metric} · {named}", "bold")]
         if found.map is not None:
             query, key = self._map.position
             names = [token_label(sight.rows[query].name), token_label(sight.columns[key].name)]

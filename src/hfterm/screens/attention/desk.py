@@ -169,7 +169,7 @@ class AttentionDesk(TabPage):
         except HftermError as error:
             self.notice.show_error(error)
             return
-        self.notice.clear()
+        self._note(sight)
         words = ""
         if keys is not None:
             gone = keys.count(False)
@@ -177,6 +177,15 @@ class AttentionDesk(TabPage):
         elif queries is not None:
             words = f"{queries.count(False):,} of {len(queries):,} queries hidden"
         self.sight = replace(sight, queries=queries, keys=keys, hidden=words)
+
+    def _note(self, sight: Sight) -> None:
+        """What else is to be said of the pass: what was cut off, which window it is."""
+        if not sight.summary.note:
+            self.notice.clear()
+            return
+        several = sight.looked.options.long == "window"
+        remedy = "< and > go to the window before and to the next." if several else ""
+        self.notice.show(sight.summary.note, remedy, "note")
 
     def _show_strip(self) -> None:
         sight = self.sight

@@ -41,7 +41,7 @@ KEYS: list[BindingType] = [
     *_both("w", "layout", "Wider", "layout", "All the room to the map, then to the grid",
            show=False),
     *_both("g", "tokenize", "Tokenize", "tokenize",
-           "See the selected token on the Tokenize screen"),
+           "See the selected token on the Tokenize screen", show=False),
     Binding("less_than_sign,comma", "window(-1)", "Window before", show=False,
             id="attention.window-before", tooltip="The window before, of a long text"),
     Binding("greater_than_sign,full_stop", "window(1)", "Next window", show=False,

@@ -70,7 +70,7 @@ changes what it is of, `x` hides special tokens.
     @on(LinkLines.QueryHighlighted)
     def _moved(self, event: LinkLines.QueryHighlighted) -> None:
         event.stop()
-        self.post_message(PlacePicked(event.selected))
+        self.post_message(PlacePicked(event.query))
 
     def clear_page(self, why: str) -> None:
         """No lines."""

@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.timer import Timer
+from textual.widgets import Input, TextArea
 
 from hfterm.engine.requests import ListModels, ReadDocument
 from hfterm.errors import HftermError
@@ -61,9 +62,10 @@ class AttentionScreen(WorkbenchScreen):
     HELP = """\
 # Attention
 Type a text and press `F5`: the model runs on it once, and every head is there: a metric of each,
-and the map of the one that is selected. After that it follows as you type. `Tab` goes on to the
-fields, the tokens, the tabs and the maps; `F3` `F4` change the tab, `F6` the model, `F7` how it is
-loaded. A token that is selected in the strip is the row that is shown; `g` sees it in Tokenize.
+and the map of the one that is selected. After that it follows as you type. `Esc` leaves the text
+for the heads, `Tab` goes through fields, tokens, tabs and maps; `F3` `F4` change the tab, `F6` the
+model, `F7` how it is loaded. A token that is selected in the strip is the row that is shown; `g`
+sees it in Tokenize.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = KEYS
@@ -357,6 +359,12 @@ loaded. A token that is selected in the strip is the row that is shown; `g` sees
     def stop_work(self) -> bool:
         """Stop the pass, or what the page does."""
         return self._desk is not None and self.desk.stop()
+
+    def leave(self) -> bool:
+        """From a field to the tab's picture."""
+        page = self.desk.page if self._desk is not None else None
+        typing = isinstance(self.focused, TextArea | Input)
+        return typing and page is not None and page.enter()
 
     def again(self) -> None:
         """Run again."""

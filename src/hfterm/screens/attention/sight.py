@@ -10,6 +10,11 @@ from textual.message import Message
 
 from hfterm.attention.types import AttentionSummary, Looked, Metric, Side, Token, Which
 from hfterm.models.types import LoadedInfo
+from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.head_grid import HeadGrid
+from hfterm.widgets.heatmap import Heatmap
+from hfterm.widgets.link_lines import LinkLines
+from hfterm.widgets.scatter import Scatter
 from hfterm.widgets.tab_page import TabPage
 
 if TYPE_CHECKING:
@@ -112,6 +117,15 @@ class AttentionPage(TabPage):
 
     def refresh_page(self, sight: Sight, before: Sight | None) -> None:
         """Bring the page up to date."""
+
+    def enter(self) -> bool:
+        """Give the focus to what the page is about. False when nothing of it can have it."""
+        for kind in (HeadGrid, DataGrid, LinkLines, Heatmap, Scatter):
+            for widget in self.query(kind):
+                if widget.focusable and widget.display:
+                    widget.focus()
+                    return True
+        return False
 
     def clear_page(self, why: str) -> None:
         """There is no pass any more; `why` stands in its place."""
