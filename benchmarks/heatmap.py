@@ -9,6 +9,7 @@ there can be, a shade for every cell by chance.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -116,6 +117,8 @@ async def measure(
         while widget.tokens_per_cell > square:
             widget.action_zoom(-1)
         await pilot.pause(0.1)
+        gc.collect()
+        gc.freeze()  # as the application does when it has started
         for index in range(FRAMES):
             # to and fro, so that it never comes to an edge
             rows, columns = ((1, 0), (0, 1), (-1, 0), (0, -1))[index % 4]

@@ -172,7 +172,9 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
             color=ColorDecision(depth, "A test says so.", depth),
             mode=mode,
         )
-        app._filters.extend(Downgrade(system) for system in SYSTEMS.get(colors, ()))
+        for system in SYSTEMS.get(colors, ()):
+            app._filters.append(Downgrade(system))
+            app.console._color_system = system  # what ramps are chosen by
         return app
 
     return make

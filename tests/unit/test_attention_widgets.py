@@ -20,7 +20,7 @@ from textual.widget import Widget
 
 from hfterm.attention.types import Array
 from hfterm.widgets.head_grid import HeadGrid
-from hfterm.widgets.head_picture import short_amount
+from hfterm.widgets.head_layout import short_amount
 from hfterm.widgets.heatmap import Heatmap
 from hfterm.widgets.link_lines import LinkLines
 from hfterm.widgets.ramps import Depth

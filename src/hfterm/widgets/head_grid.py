@@ -14,7 +14,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from hfterm.text import fit
-from hfterm.widgets.head_picture import Grid, HeadLayout, HeadPicture, Mode, lay_out
+from hfterm.widgets.head_layout import Grid, HeadLayout, Mode, lay_out
+from hfterm.widgets.head_picture import HeadPicture
 from hfterm.widgets.map_cells import Cells
 from hfterm.widgets.ramps import Depth, depth_of, ramp_of
 from hfterm.widgets.sized import Sized
@@ -48,7 +49,7 @@ largest weight of its square. `–` is where the metric has no meaning.
         _key("pageup", "page(-1)", "A screen of layers up", "page-up"),
         _key("pagedown", "page(1)", "A screen of layers down", "page-down"),
         _key("enter", "choose", "Take the head", "choose"),
-        _key("v", "view", "Numbers or small maps", "view"),
+        _key("v,alt+v", "view", "Numbers or small maps", "view"),
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {

@@ -50,7 +50,7 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
         _key("pagedown", "page(1)", "A screen of queries down", "page-down"),
         _key("home", "edge(0)", "First query", "first"),
         _key("end", "edge(1)", "Last query", "last"),
-        _key("a", "all", "The query's links or all", "all"),
+        _key("a,alt+a", "all", "The query's links or all", "all"),
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
