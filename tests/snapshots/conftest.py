@@ -172,9 +172,9 @@ def studio(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch)
             color=ColorDecision(depth, "A test says so.", depth),
             mode=mode,
         )
-        for system in SYSTEMS.get(colors, ()):
-            app._filters.append(Downgrade(system))
-            app.console._color_system = system  # what ramps are chosen by
+        app._filters.extend(Downgrade(system) for system in SYSTEMS.get(colors, ()))
+        if colors != "none":  # a console that is no terminal has no colours, which ramps are for
+            app.console._color_system = SYSTEMS.get(colors, [ColorSystem.TRUECOLOR])[0]
         return app
 
     return make

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.console import ColorSystem
+from rich.color import ColorSystem
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.message import Message
@@ -46,7 +46,7 @@ class Bench(App[None]):
     def __init__(self, widget: Widget, depth: Depth = "truecolor") -> None:
         super().__init__()
         self.widget = widget
-        self.console._color_system = DEPTHS[depth]
+        self.console._color_system = DEPTHS[depth]  # pyright: ignore[reportPrivateUsage]
         self.no_color = depth == "none"
         self.said: list[Message] = []
 
@@ -57,7 +57,7 @@ class Bench(App[None]):
 @asynccontextmanager
 async def bench(
     widget: Widget, size: tuple[int, int], depth: Depth = "truecolor"
-) -> AsyncIterator[Pilot[None]]:
+) -> AsyncGenerator[Pilot[None]]:
     """The widget, as large as that; the messages it sends are in the application's `said`."""
     app = Bench(widget, depth)
 

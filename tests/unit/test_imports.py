@@ -161,7 +161,10 @@ def focusable(cls: type[Widget]) -> bool:
     return bool(cls.__dict__.get("can_focus", False)) or issubclass(cls, Screen)
 
 
-GROUNDS = {"Modal", "WorkbenchScreen", "TabPage", "TokenizePage", "ModelPage", "PredictPage"}
+GROUNDS = {
+    "Modal", "WorkbenchScreen", "TabPage", "TokenizePage", "ModelPage", "PredictPage",
+    "AttentionPage", "AttentionDesk",
+}  # fmt: skip
 """Classes that others stand on."""
 
 

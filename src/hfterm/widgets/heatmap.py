@@ -63,8 +63,8 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
         _key("shift+down", "pan(1, 0)", "Pan down", "pan-down"),
         _key("plus,equals_sign", "zoom(-1)", "Zoom in", "zoom-in"),
         _key("minus", "zoom(1)", "Zoom out", "zoom-out"),
-        _key("0", "fit", "Fit the whole map", "fit"),
-        _key("s", "rescale", "Next scale: √, linear, row's largest", "scale"),
+        _key("0,alt+0", "fit", "Fit the whole map", "fit"),
+        _key("s,alt+s", "rescale", "Next scale: √, linear, row's largest", "scale"),
     ]
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -133,6 +133,7 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
         self._view = Viewport()
         self._cells: Cells | None = None
         self._picture: Picture | None = None
+        self._merged = 1
         self._depth: Depth = "truecolor"
         self._styles: dict[str, Style] = {}
         self._empty = empty
@@ -214,7 +215,7 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
     @scale.setter
     def scale(self, scale: Scale) -> None:
         if scale != self._scale:
-            self._scale, self._picture = scale, None
+            self._scale, self._picture, self._merged = scale, None, 1
             self.refresh()
 
     @property
@@ -245,6 +246,7 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
     def _arrange(self) -> None:
         self._view.layout = None
         self._picture = None
+        self._merged = 1
         if self._map is not None and self.is_attached:
             width, height = self.room()
             rows, columns = self._labels
@@ -303,8 +305,10 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
                 self._cells = Cells(ramp, wide, base, excluded, nan)
             self._picture = Picture(
                 self._map, self._view, layout, self._labels, self._cells, self._scale,
-                self._signed, self._style,
+                self._signed, self._style, self._merged,
             )  # fmt: skip
+            # kept while panning: a shade must not change its meaning under the eye
+            self._merged = self._picture.merged
         return self._picture
 
     def render_line(self, y: int) -> Strip:

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 NUMBERS_FROM = 5
 """Width of a column from which its weights are written into it."""
 
+MOST_RUNS = 2_500
+"""Pieces of one style in a frame at most: each is up to 40 bytes on the wire."""
+
+COARSEST = 8
+"""Shades that are drawn as one at most."""
+
 LEAST_NUMBER = 0.005
 """Weights that two places show as 0 are left to their shade."""
 
@@ -51,11 +57,26 @@ class Picture:
     scale: Scale
     signed: bool
     style: Callable[[str], Style]
+    merged: int = 1
+    """Shades drawn as one; raised until the frame is small enough to send over a slow line."""
 
     def __post_init__(self) -> None:
         size = self.layout.stage.size
-        self._block = self.map.block(size, self.view.rows, self.view.columns, self.scale)
+        levels = self.map.block(size, self.view.rows, self.view.columns, self.scale)
+        self._block = coarser(levels, self.merged, self.cells.ramp.steps, signed=self.signed)
+        while self.cells.ramp.colors and self.merged < COARSEST and self._runs() > MOST_RUNS:
+            self.merged *= 2
+            self._block = coarser(levels, self.merged, self.cells.ramp.steps, signed=self.signed)
         self._numbered = self.layout.stage.wide >= NUMBERS_FROM + self.signed
+
+    def _runs(self) -> int:
+        """Pieces of one style: equal cells side by side are one."""
+        block, per_line = self._block, self.layout.stage.per_line
+        change = block[:, 1:] != block[:, :-1]
+        if per_line == 2:
+            whole = len(change) // 2 * 2
+            change = change[0:whole:2] | change[1:whole:2]
+        return len(change) + int(change.sum()) * (1 if per_line == 2 else self.layout.stage.tall)
 
     def line(self, y: int, width: int) -> list[Segment]:
         """Segments of a line of the widget; they may end before `width` or after it."""
@@ -188,6 +209,8 @@ class Picture:
         words = [word for word in (scale,) if word]
         if self.layout.stage.size > 1:
             words.append(f"{self.layout.stage.size} × {self.layout.stage.size} a cell, its largest")
+        if self.merged > 1:
+            words.append(f"{-(-ramp.steps // self.merged)} shades")
         if self.map.unknown:
             words.insert(0, f"{NAN} not a number: {self.map.unknown:,}")
         if self.map.masks:
@@ -202,6 +225,31 @@ class Picture:
             if used + cell_len(f"{text}  {word}") <= width:
                 text += f"  {word}"
         return [*segments, Segment(fit(text, max(0, width - used)), label)]
+
+
+def coarser(levels: np.ndarray, merged: int, steps: int, *, signed: bool) -> np.ndarray:
+    """Levels of which `merged` are one, the ends and the middle of a signed ramp kept.
+
+    Args:
+        levels: uint8[rows, columns]; what is no step of the ramp stays.
+        merged: how many become one.
+        steps: of the ramp.
+        signed: 0 is in the middle.
+    """
+    import numpy as np
+
+    if merged == 1:
+        return levels
+    every = np.arange(256)
+    inside = every < steps
+    if signed:
+        middle = steps // 2
+        groups = np.rint((every - middle) / merged)
+        place = middle + np.rint(groups * (middle / np.rint(middle / merged)))
+    else:
+        last = (steps - 1) // merged
+        place = np.rint(every // merged * ((steps - 1) / last))
+    return np.where(inside, place, every).astype(np.uint8)[levels]
 
 
 def _frame(part: int, tall: int) -> int:

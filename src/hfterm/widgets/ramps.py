@@ -31,7 +31,7 @@ NAN = "×"
 
 # Cividis (Nuñez, Anderton, Renslow 2018): made to look the same with and without red and green.
 _CIVIDIS = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838"
-_SEQUENTIAL_256 = (17, 53, 54, 24, 60, 242, 30, 66, 35, 72, 41, 112, 148, 184, 220, 227)
+_SEQUENTIAL_256 = (*(17, 18, 24, 59, 60, 66, 101, 102, 137, 143, 144, 179, 185, 186, 221, 227),)
 
 # From the middle outwards. The middle is near the theme's background, so that 0 recedes.
 _DIVERGING = {

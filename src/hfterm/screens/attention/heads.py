@@ -163,12 +163,13 @@ the rollout. `x` hides special tokens; the rows are then renormalised, and that 
             self.grid.focus()
 
     def clear_page(self, why: str) -> None:
-        """Nothing to show; `why` stands where the map was."""
+        """Nothing to show; `why` stands where the heads were."""
         super().clear_page(why)
         self._shown = None
         self.grid.set_heads(None)
+        self.grid.set_empty(why or GRID_EMPTY)
         self.map.set_map(None)
-        self.map.set_empty(why or MAP_EMPTY)
+        self.map.set_empty(MAP_EMPTY)
         for name in ("#heads-said", "#map-said"):
             self.query_one(name, Static).update("")
 
