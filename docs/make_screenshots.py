@@ -21,9 +21,12 @@ from textual.css.query import NoMatches
 from textual.pilot import Pilot
 
 from hfterm.app import HftermApp
+from hfterm.screens.attention.desk import AttentionDesk
+from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize.screen import TokenizeScreen
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
+from hfterm.widgets.heatmap import Heatmap
 
 HERE = Path(__file__).parent
 TEXT_SECONDS = 60
@@ -67,6 +70,19 @@ async def _predict() -> None:
         (HERE / "predict.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
+async def _attention() -> None:
+    text = "The capital of France is Paris, and the capital of Spain is"
+    app = HftermApp(start=StartOptions(model="smollm2", text=text), mode="attention")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await _until(pilot, lambda: app.screen.query_one(AttentionDesk).page is not None)
+        await pilot.press("f5")
+        await _until(pilot, lambda: app.screen.query_one(Heatmap).weight >= 0)
+        await pilot.press("escape", *["down"] * 14, *["right"] * 3)
+        await pilot.press("enter", "end", "pagedown")
+        await pilot.pause(1)
+        (HERE / "attention.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
 async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + TEXT_SECONDS
     while True:
@@ -84,3 +100,4 @@ if __name__ == "__main__":
     asyncio.run(_tokenize())
     asyncio.run(_models())
     asyncio.run(_predict())
+    asyncio.run(_attention())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
 from hfterm.models.code_parts import imports, load_imports, load_lines, source_of, tokenizer_lines
@@ -24,13 +26,15 @@ def has_tokenizer(folder: str) -> bool:
 
 def opened(info: LoadedInfo) -> str:
     """Imports, tokenizer and model."""
-    names = [*load_imports(info.source, info.spec), "AutoTokenizer", "logging"]
+    # the class that a checkpoint was saved from is none that an Auto class always finds
+    spec = info.spec if info.spec.auto else msgspec.structs.replace(info.spec, auto=info.cls)
+    names = [*load_imports(info.source, spec), "AutoTokenizer", "logging"]
     return (
         "import inspect\n\n"
         + imports(*names)
         + "logging.set_verbosity_error()\n"
         + _tokenizer(info)
-        + load_lines(info.source, info.spec, info.skipped)
+        + load_lines(info.source, spec, info.skipped)
     )
 
 
