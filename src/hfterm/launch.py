@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -42,6 +43,10 @@ def open_workbench(
     decision = terminal.decide_color(os.environ, color or wanted.color)
     terminal.apply(decision, os.environ)
 
+    if wanted.pixels != "off":
+        # it asks the terminal what it can, whose answers are Textual's once that runs
+        importlib.import_module("textual_image.widget")
+
     from hfterm.app import HftermApp
     from hfterm.screens.start import StartOptions
 
@@ -50,6 +55,7 @@ def open_workbench(
         text=text,
         live_delay=wanted.live_delay_ms / 1e3,
         max_editor_chars=wanted.max_editor_chars,
+        pixels=wanted.pixels,
     )
     app = HftermApp(wanted, start, color=decision, problems=problems, mode=screen)
     app.alone = True

@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True):
     color: str = "auto"
     mouse: bool = True
     animations: str = "none"
+    pixels: str = "off"
     model: str = ""
     live_delay_ms: int = 60
     max_editor_chars: int = 200_000
@@ -85,6 +86,12 @@ FIELDS: dict[str, Field] = {
         "Moving parts. Over a slow connection, none is the quickest.",
         str,
         allowed=("none", "basic", "full"),
+    ),
+    "pixels": Field(
+        "Attention maps as real pixels (p on the Attention screen), for terminals that have them.\n"
+        "auto asks the terminal at the start; kitty and sixel take its word for it.",
+        str,
+        allowed=("off", "auto", "kitty", "sixel"),
     ),
     "model": Field(
         "The model whose tokenizer is open at the start: the name of one in the starter kit,\n"

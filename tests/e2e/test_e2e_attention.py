@@ -64,3 +64,28 @@ def test_without_colours_the_map_is_glyphs(start: Start) -> None:
     terminal.wait_for("[░▒▓█]{4}")
     assert b"38;5" not in terminal.raw
     assert b"38;2" not in terminal.raw
+
+
+@pytest.mark.parametrize(("protocol", "begins"), [("sixel", b"\x1bP"), ("kitty", b"\x1b_G")])
+def test_real_pixels_when_asked_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch, protocol: str, begins: bytes
+) -> None:
+    monkeypatch.setenv("HFTERM_PIXELS", protocol)
+    terminal = start("--screen", "attention", "--text", "The cat sat.")
+    terminal.wait_for("F5 runs the model")
+    terminal.send(F5)
+    terminal.wait_for(r"6 × 12 heads · 6 tokens")
+    before = len(terminal.raw)
+    terminal.send(f"{ESC}p")
+    terminal.wait(lambda: begins in terminal.raw[before:], "the image")
+    terminal.send(ESC)
+    terminal.wait(lambda: "Esc closes" not in terminal.text, "the window to close")
+    terminal.send(CTRL_Q)
+    assert terminal.ended() == 0
+
+
+def test_pixels_are_off_unless_asked_for(start: Start) -> None:
+    terminal = start("--screen", "attention", "--text", "The cat sat.")
+    terminal.wait_for("F5 runs the model")
+    terminal.send(f"{ESC}p")
+    terminal.wait_for('pixels = "auto"')

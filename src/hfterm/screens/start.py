@@ -14,9 +14,11 @@ class StartOptions:
         text: a text to begin with; None for the sample.
         live_delay: seconds between a key and the request it causes, in a long text.
         max_editor_chars: longer texts open read-only.
+        pixels: how maps are drawn as real pixels: ``off``, ``auto``, ``kitty`` or ``sixel``.
     """
 
     model: str = ""
     text: str | None = None
     live_delay: float = 0.06
     max_editor_chars: int = 200_000
+    pixels: str = "off"

@@ -42,6 +42,8 @@ KEYS: list[BindingType] = [
            show=False),
     *_both("g", "tokenize", "Tokenize", "tokenize",
            "See the selected token on the Tokenize screen", show=False),
+    *_both("p", "pixels", "Pixels", "pixels",
+           "The map as real pixels, where the terminal has them", show=False),
     Binding("less_than_sign,comma", "window(-1)", "Window before", show=False,
             id="attention.window-before", tooltip="The window before, of a long text"),
     Binding("greater_than_sign,full_stop", "window(1)", "Next window", show=False,

@@ -83,6 +83,7 @@ sees it in Tokenize.
     ) -> None:
         super().__init__(engines, modes)
         self._most = start.max_editor_chars
+        self._pixels = start.pixels
         ref = start.model or ("minilm" if starter.starter_path("minilm") else "")
         self.spec = ModelSpec(ref=ref, auto="")
         self.text = SAMPLE if start.text is None else start.text
@@ -306,6 +307,19 @@ sees it in Tokenize.
         token = self.desk.token if self._desk is not None else None
         offset = 0 if token is None or token.start < 0 else token.start
         self.post_message(TokenWanted(self.spec.ref, self.text, offset))
+
+    def action_pixels(self) -> None:
+        """The map as an image, if that was asked for."""
+        if self._pixels == "off":
+            self.notify(
+                'Set pixels = "auto" (or "kitty", "sixel") in the settings file, and start again.',
+                title="Pixels are off",
+                markup=False,
+            )
+        elif self.sight is not None:
+            from hfterm.screens.attention.pixels import PixelsModal
+
+            self.app.push_screen(PixelsModal(self.model_engine, self.sight, self._pixels))
 
     def action_export_table(self) -> None:
         """The page's table."""
