@@ -153,19 +153,17 @@ async def long() -> dict[str, float]:
         )
         found["tokens"] = len(summary.source)
         found["pass, s"] = time.monotonic() - began
-        found["grown by, MB"] = watch.stop()
         found["longest without progress, s"] = max(
             after - before for before, after in itertools.pairwise(told)
         )
-        watch = Watch(engine.status.pid)
         began = time.monotonic()
         shown = await engine.call(
             GetAttentionMap(looked=looked, which=Which(layer=12, head=3)), None
         )
         assert shown.weights.shape == (found["tokens"], found["tokens"])
         found["one head, s"] = time.monotonic() - began
-        found["and more by, MB"] = watch.stop()
-        another = Looked(spec=spec, text="again " + looked.text)
+        found["grown by, with the head, MB"] = watch.stop()
+        another = Looked(spec=spec, text=" ".join(text[1:LONG]))
         begun = asyncio.Event()
         task = asyncio.create_task(
             engine.call(CaptureAttention(looked=another), lambda _: begun.set())

@@ -390,7 +390,6 @@ async def test_a_text_longer_than_the_model(make_app: MakeApp) -> None:
         long.focus()
         await pilot.press("right", "right")
         assert long.value == "window"
-        await pilot.press("f5")
         await settled(pilot, lambda: screen(app).sight is not None)
         assert "Window 1 of 3" in shown(app)
         await idle(pilot)
@@ -453,6 +452,20 @@ async def test_a_token_is_seen_in_tokenize(make_app: MakeApp) -> None:
         assert app.workbench.subject.text == TEXT
         panel = app.workbench.tokens_panel
         await settled(pilot, lambda: panel.query_one(TokenStrip)._selected == 2, "the token")
+
+
+async def test_hostile_text_is_shown_and_never_obeyed(make_app: MakeApp) -> None:
+    hostile = "[red]a[/red] \x1b[2J \u202eb [@click=app.quit]c[/] 🏳️‍🌈 \u200b"
+    app = make_app(mode="attention", text=hostile)
+    async with app.run_test(size=SIZE) as pilot:
+        await run(pilot)
+        await pilot.press("escape", "end", "down")
+        for title in ("Heads", "Ranking", "Lines", "Hidden"):
+            await tab(pilot, title)
+            await idle(pilot)
+            for forbidden in ("\x1b", "\u202e", "\u200b"):
+                assert forbidden not in shown(app)
+            assert "[" in shown(app)
 
 
 async def test_layouts(make_app: MakeApp) -> None:

@@ -101,12 +101,15 @@ def _pass(info: LoadedInfo, text: str, options: CaptureOptions, paired: bool) ->
             + call("labels", "target", 'return_tensors="pt"', *more)
             + "labels = labels.input_ids.to(model.device)\n"
             "# the decoder reads its target shifted right, as in training\n"
+            # attributes that the configs of some architectures lack
+            'names = ("decoder_start_token_id", "bos_token_id", "pad_token_id")\n'
+            "known = [getattr(model.config, name, None) for name in names]\n"
+            "first = next((id_ for id_ in known if id_ is not None), 0)\n"
+            "model.config.decoder_start_token_id = first\n"
             'if hasattr(model, "prepare_decoder_input_ids_from_labels"):\n'
             "    shifted = model.prepare_decoder_input_ids_from_labels(labels)\n"
             '    inputs["decoder_input_ids"] = shifted\n'
             "else:\n"
-            "    first = model.config.decoder_start_token_id\n"
-            "    first = model.config.bos_token_id if first is None else first\n"
             "    first = torch.full_like(labels[:, :1], first)\n"
             '    inputs["decoder_input_ids"] = torch.cat([first, labels[:, :-1]], dim=1)\n'
         )

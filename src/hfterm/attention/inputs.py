@@ -6,6 +6,7 @@ Imports torch inside functions: for an engine process.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -105,11 +106,12 @@ def _decoder_ids(opened: OpenModel, target: str) -> Tensor:
     labels = cast("Tensor", encoding["input_ids"]).to(model.device)
     shift = getattr(model, "prepare_decoder_input_ids_from_labels", None)
     if shift is not None:
-        return cast("Tensor", shift(labels))
-    config = model.config
-    start = config.decoder_start_token_id
-    if start is None:
-        start = config.bos_token_id if config.bos_token_id is not None else config.pad_token_id or 0
+        with suppress(AttributeError, ValueError):  # T5's, when nothing says how a decoder starts
+            return cast("Tensor", shift(labels))
+    # attributes of the config that some architectures lack
+    names = ("decoder_start_token_id", "bos_token_id", "pad_token_id")
+    known = (getattr(model.config, name, None) for name in names)
+    start = next((id_ for id_ in known if id_ is not None), 0)
     return torch.cat([torch.full_like(labels[:, :1], start), labels[:, :-1]], dim=1)
 
 

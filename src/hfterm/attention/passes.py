@@ -127,7 +127,7 @@ class RowPass(Pass):
         job: is told of each layer.
     """
 
-    implementation = "the model's own eager attention, some queries at a time"
+    implementation = "the model's own eager attention, row by row"
 
     def __init__(
         self, model: PreTrainedModel, sites: list[Site], inputs: Mapping[str, Tensor],

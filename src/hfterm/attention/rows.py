@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers.modeling_utils import PreTrainedModel
 
 NAME = "hfterm_rows"
-CHUNK = 48 << 20
+CHUNK = 16 << 20
 """Bytes of weights at once."""
 
 See = Callable[[int, "Tensor"], None]

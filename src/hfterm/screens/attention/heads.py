@@ -26,8 +26,11 @@ MAP_EMPTY = "And here who looks at whom in one head: rows are queries, columns a
 NUMBERED = 5
 """Cells of a head whose number is written into it."""
 
-ROOMY = 60
+ROOMY = 50
 """Cells from which a map is named in words."""
+
+TALL = 20
+"""Lines from which there is room to say how the weights were had."""
 
 LAYOUTS = ("both", "map", "grid")
 """What is in sight: `w` goes on."""
@@ -130,6 +133,8 @@ the rollout. `x` hides special tokens; the rows are then renormalised, and that 
         ]  # fmt: skip
         if sight.hidden:
             lines.append(foreign(sight.hidden, "$warning"))
+        elif self.size.height >= TALL:
+            lines.append(foreign(f"by {sight.summary.implementation}", "$text-muted"))
         self.query_one("#map-said", Static).update(Content("\n").join(lines))
 
     @on(HeadGrid.HeadHighlighted)

@@ -210,7 +210,7 @@ sees it in Tokenize.
 
     def on_attention_fields_changed(self) -> None:
         """A field needs another pass."""
-        if self.sight is not None:
+        if self.loaded is not None and self.loaded.spec == self.spec:
             self.action_run()
 
     # -- keys --------------------------------------------------------------------------------
