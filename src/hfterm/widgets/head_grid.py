@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
-from hfterm.text import fit
+from hfterm.widgets.drawn import Drawn
 from hfterm.widgets.head_layout import Grid, HeadLayout, Mode, lay_out
 from hfterm.widgets.head_picture import HeadPicture
 from hfterm.widgets.map_cells import Cells
 from hfterm.widgets.ramps import Depth, depth_of, ramp_of
-from hfterm.widgets.sized import Sized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +23,7 @@ def _key(keys: str, action: str, label: str, name: str) -> Binding:
     return Binding(keys, action, label, show=False, id=f"heads.{name}", tooltip=label)
 
 
-class HeadGrid(Sized, Widget, can_focus=True):
+class HeadGrid(Drawn):
     """A grid [layer, head] in which one head is selected."""
 
     HELP = """\
@@ -51,38 +46,6 @@ largest weight of its square. `–` is where the metric has no meaning.
         _key("enter", "choose", "Take the head", "choose"),
         _key("v,alt+v", "view", "Numbers or small maps", "view"),
     ]
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"heads--{n}" for n in ("label", "cursor", "frame", "excluded", "none", "empty"))
-    }
-
-    DEFAULT_CSS = """
-    HeadGrid { height: 1fr; background: transparent; }
-    HeadGrid > .heads--label { color: $text-muted; }
-    HeadGrid > .heads--cursor {
-        background: $block-cursor-blurred-background;
-        color: $block-cursor-blurred-foreground;
-    }
-    HeadGrid:focus > .heads--cursor {
-        background: $block-cursor-background;
-        color: $block-cursor-foreground;
-    }
-    HeadGrid > .heads--frame { color: $foreground; }
-    HeadGrid:focus > .heads--frame { color: $accent; }
-    HeadGrid > .heads--excluded { color: $text-disabled; }
-    HeadGrid > .heads--none { color: $text-muted; }
-    HeadGrid > .heads--empty { color: $text-muted; }
-    HeadGrid:ansi > .heads--label { color: ansi_default; }
-    HeadGrid:ansi > .heads--frame { color: ansi_default; text-style: bold; }
-    HeadGrid:ansi > .heads--excluded { color: ansi_bright_black; }
-    HeadGrid:nocolor > .heads--excluded { color: ansi_default; }
-    HeadGrid:ansi > .heads--cursor {
-        color: ansi_default; background: ansi_default; text-style: bold underline;
-    }
-    HeadGrid:ansi:focus > .heads--cursor {
-        color: ansi_default; background: ansi_default; text-style: reverse;
-    }
-    """
 
     class _Told(Message):
         def __init__(self, grid: HeadGrid) -> None:
@@ -118,7 +81,7 @@ largest weight of its square. `–` is where the metric has no meaning.
     def __init__(
         self, *, empty: str = "", id: str | None = None, classes: str | None = None
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(empty=empty, id=id, classes=classes)
         self._grid: Grid | None = None
         self._mode: Mode = "metric"
         self._selected = (0, 0)
@@ -126,8 +89,6 @@ largest weight of its square. `–` is where the metric has no meaning.
         self._layout: HeadLayout | None = None
         self._picture: HeadPicture | None = None
         self._depth: Depth = "truecolor"
-        self._styles: dict[str, Style] = {}
-        self._empty = empty
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -150,11 +111,6 @@ largest weight of its square. `–` is where the metric has no meaning.
         self._grid = Grid.of(values, thumbnails, signed=signed, causal=causal)
         self._selected = self._inside(*self._selected)
         self._arrange()
-
-    def set_empty(self, text: str) -> None:
-        """What stands here while there are no heads."""
-        self._empty = text
-        self.refresh()
 
     @property
     def selected(self) -> tuple[int, int]:
@@ -247,20 +203,9 @@ largest weight of its square. `–` is where the metric has no meaning.
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def notify_style_update(self) -> None:
-        """Styles are looked up once per theme and focus, not once per cell."""
-        self._styles.clear()
+    def redraw(self) -> None:
+        """What was drawn in other styles goes."""
         self._picture = None
-        super().notify_style_update()
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            part = (
-                self.get_component_rich_style(f"heads--{name}", partial=True) if name else Style()
-            )
-            style = self._styles[name] = self.rich_style + part
-        return style
 
     def _drawn(self) -> HeadPicture | None:
         """The frame; made anew when anything changed."""
@@ -273,10 +218,16 @@ largest weight of its square. `–` is where the metric has no meaning.
         if self._picture is None:
             maps = self._layout.mode == "maps"
             ramp = ramp_of(self.app, signed=self._grid.signed and not maps)
-            base, excluded, none = (self._style(name) for name in ("", "excluded", "none"))
+            base, excluded, none = (self.style_of(name) for name in ("", "excluded", "label"))
             cells = Cells(ramp, 1 if maps else self._layout.wide, base, excluded, none)
             self._picture = HeadPicture(
-                self._grid, self._layout, self._top, self._left, self._selected, cells, self._style
+                self._grid,
+                self._layout,
+                self._top,
+                self._left,
+                self._selected,
+                cells,
+                self.style_of,
             )
         return self._picture
 
@@ -285,10 +236,8 @@ largest weight of its square. `–` is where the metric has no meaning.
         width = self.size.width
         picture = self._drawn()
         if picture is not None:
-            return Strip(picture.line(y, width)).adjust_cell_length(width, self._style(""))
-        lines = Content(self._empty).wrap(max(1, width - 2)) if width > 2 else []
-        text = lines[y - 1].plain if 0 < y <= len(lines) else ""
-        return Strip([Segment(fit(f" {text}", width), self._style("empty"))], width)
+            return Strip(picture.line(y, width)).adjust_cell_length(width, self.style_of(""))
+        return self.empty_line(y)
 
     # -- moving --------------------------------------------------------------------------------
 

@@ -135,7 +135,7 @@ class HeadPicture:
         padded = text.rjust((wide + len(text) + 1) // 2).ljust(wide)
         if not on:
             if unknown:
-                return padded, base + self.style("none")
+                return padded, base + self.style("label")
             fill, style = cells.ramp.fill(level)
             if not text:
                 return fill * wide, base + style

@@ -10,23 +10,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from hfterm.attention.types import Array
 from hfterm.attention.views import SCALES, Masked, Scale, TokenMap
-from hfterm.text import fit
+from hfterm.widgets.drawn import Drawn
 from hfterm.widgets.map_cells import Cells
 from hfterm.widgets.map_layout import Extent, Viewport, fitting, lay_out, stages
 from hfterm.widgets.map_picture import Picture
 from hfterm.widgets.ramps import Depth, depth_of, ramp_of
-from hfterm.widgets.sized import Sized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +31,7 @@ def _key(keys: str, action: str, label: str, name: str) -> Binding:
     return Binding(keys, action, label, show=False, id=f"map.{name}", tooltip=label)
 
 
-class Heatmap(Sized, Widget, can_focus=True):
+class Heatmap(Drawn):
     """A map [query, key] with a crosshair."""
 
     HELP = """\
@@ -67,35 +62,6 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
         _key("s,alt+s", "rescale", "Next scale: √, linear, row's largest", "scale"),
     ]
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"map--{name}" for name in ("label", "cursor", "excluded", "nan", "empty"))
-    }
-
-    DEFAULT_CSS = """
-    Heatmap { height: 1fr; background: transparent; }
-    Heatmap > .map--label { color: $text-muted; }
-    Heatmap > .map--cursor {
-        background: $block-cursor-blurred-background;
-        color: $block-cursor-blurred-foreground;
-    }
-    Heatmap:focus > .map--cursor {
-        background: $block-cursor-background;
-        color: $block-cursor-foreground;
-    }
-    Heatmap > .map--excluded { color: $text-disabled; }
-    Heatmap > .map--nan { color: $error; }
-    Heatmap > .map--empty { color: $text-muted; }
-    Heatmap:ansi > .map--label { color: ansi_default; }
-    Heatmap:ansi > .map--excluded { color: ansi_bright_black; }
-    Heatmap:nocolor > .map--excluded { color: ansi_default; }
-    Heatmap:ansi > .map--cursor {
-        color: ansi_default; background: ansi_default; text-style: bold underline;
-    }
-    Heatmap:ansi:focus > .map--cursor {
-        color: ansi_default; background: ansi_default; text-style: reverse;
-    }
-    """
-
     class _Told(Message):
         def __init__(self, heatmap: Heatmap) -> None:
             super().__init__()
@@ -123,7 +89,7 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
     def __init__(
         self, *, empty: str = "", id: str | None = None, classes: str | None = None
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(empty=empty, id=id, classes=classes)
         self._map: TokenMap | None = None
         self._labels: tuple[list[str], list[str]] = ([], [])
         self._signed = False
@@ -135,8 +101,6 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
         self._picture: Picture | None = None
         self._merged = 1
         self._depth: Depth = "truecolor"
-        self._styles: dict[str, Style] = {}
-        self._empty = empty
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -188,11 +152,6 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
         self._view.row, self._view.column = self._nearest(*position)
         self._arrange()
 
-    def set_empty(self, text: str) -> None:
-        """What stands here while there is no map."""
-        self._empty = text
-        self.refresh()
-
     @property
     def position(self) -> tuple[int, int]:
         """The crosshair's query and key, as positions in the whole."""
@@ -204,7 +163,7 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
     def weight(self) -> float:
         """What is under the crosshair; NaN without a map."""
         if self._map is None:
-            return float("nan")
+            return float("wrong")
         return self._map.weight(self._view.row, self._view.column)
 
     @property
@@ -274,18 +233,9 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def notify_style_update(self) -> None:
-        """Styles are looked up once per theme and focus, not once per cell."""
-        self._styles.clear()
+    def redraw(self) -> None:
+        """What was drawn in other styles goes."""
         self._cells = self._picture = None
-        super().notify_style_update()
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            part = self.get_component_rich_style(f"map--{name}", partial=True) if name else Style()
-            style = self._styles[name] = self.rich_style + part
-        return style
 
     def _drawn(self) -> Picture | None:
         """The frame; made anew when anything but the crosshair's place changed."""
@@ -301,11 +251,11 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
             wide = layout.stage.wide
             if self._cells is None or self._cells.wide != wide:
                 ramp = ramp_of(self.app, signed=self._signed)
-                base, excluded, nan = (self._style(name) for name in ("", "excluded", "nan"))
+                base, excluded, nan = (self.style_of(name) for name in ("", "excluded", "wrong"))
                 self._cells = Cells(ramp, wide, base, excluded, nan)
             self._picture = Picture(
                 self._map, self._view, layout, self._labels, self._cells, self._scale,
-                self._signed, self._style, self._merged,
+                self._signed, self.style_of, self._merged,
             )  # fmt: skip
             # kept while panning: a shade must not change its meaning under the eye
             self._merged = self._picture.merged
@@ -316,10 +266,8 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
         width = self.size.width
         picture = self._drawn()
         if picture is not None:
-            return Strip(picture.line(y, width)).adjust_cell_length(width, self._style(""))
-        lines = Content(self._empty).wrap(max(1, width - 2)) if width > 2 else []
-        text = lines[y - 1].plain if 0 < y <= len(lines) else ""
-        return Strip([Segment(fit(f" {text}", width), self._style("empty"))], width)
+            return Strip(picture.line(y, width)).adjust_cell_length(width, self.style_of(""))
+        return self.empty_line(y)
 
     # -- moving --------------------------------------------------------------------------------
 

@@ -6,22 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from hfterm.attention.types import Array
 from hfterm.attention.views import EXCLUDED as EXCLUDED_LEVEL
 from hfterm.attention.views import Masked, TokenMap, levels, row_of, weights_of
-from hfterm.text import fit
+from hfterm.widgets.drawn import Drawn
 from hfterm.widgets.link_picture import HEAVY, Lines, LinkLayout, LinkPicture, lay_out
 from hfterm.widgets.ramps import Depth, depth_of, ramp_of
-from hfterm.widgets.sized import Sized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +26,7 @@ def _key(keys: str, action: str, label: str, name: str) -> Binding:
     return Binding(keys, action, label, show=False, id=f"links.{name}", tooltip=label)
 
 
-class LinkLines(Sized, Widget, can_focus=True):
+class LinkLines(Drawn):
     """Tokens that look on the left, tokens looked at on the right, one a line."""
 
     HELP = """\
@@ -52,37 +47,6 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
         _key("end", "edge(1)", "Last query", "last"),
         _key("a,alt+a", "all", "The query's links or all", "all"),
     ]
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"links--{n}" for n in ("label", "cursor", "excluded", "nan", "more", "empty"))
-    }
-
-    DEFAULT_CSS = """
-    LinkLines { height: 1fr; background: transparent; }
-    LinkLines > .links--label { color: $text-muted; }
-    LinkLines > .links--cursor {
-        background: $block-cursor-blurred-background;
-        color: $block-cursor-blurred-foreground;
-    }
-    LinkLines:focus > .links--cursor {
-        background: $block-cursor-background;
-        color: $block-cursor-foreground;
-    }
-    LinkLines > .links--excluded { color: $text-disabled; }
-    LinkLines > .links--nan { color: $error; }
-    LinkLines > .links--more { color: $accent; }
-    LinkLines > .links--empty { color: $text-muted; }
-    LinkLines:ansi > .links--label { color: ansi_default; }
-    LinkLines:ansi > .links--more { color: ansi_default; text-style: bold; }
-    LinkLines:ansi > .links--excluded { color: ansi_bright_black; }
-    LinkLines:nocolor > .links--excluded { color: ansi_default; }
-    LinkLines:ansi > .links--cursor {
-        color: ansi_default; background: ansi_default; text-style: bold underline;
-    }
-    LinkLines:ansi:focus > .links--cursor {
-        color: ansi_default; background: ansi_default; text-style: reverse;
-    }
-    """
 
     class QueryHighlighted(Message):
         """Another token was chosen by a key or the mouse; its position in the whole."""
@@ -116,7 +80,7 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
             id: of the widget.
             classes: of the widget.
         """
-        super().__init__(id=id, classes=classes)
+        super().__init__(empty=empty, id=id, classes=classes)
         self._map: TokenMap | None = None
         self._labels: tuple[list[str], list[str]] = ([], [])
         self._rules: tuple[Masked | None, bool, int] = (None, False, 0)
@@ -127,8 +91,6 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
         self._layout: LinkLayout | None = None
         self._picture: LinkPicture | None = None
         self._depth: Depth = "truecolor"
-        self._styles: dict[str, Style] = {}
-        self._empty = empty
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -169,11 +131,6 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
         self._rules = (masked, causal, window)
         self._row = self._nearest(query)
         self._arrange()
-
-    def set_empty(self, text: str) -> None:
-        """What stands here while there is no map."""
-        self._empty = text
-        self.refresh()
 
     @property
     def selected(self) -> int:
@@ -245,7 +202,7 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
         which = f"all from {self._threshold:g} on" if self._all else "the chosen query's"
         self._picture = LinkPicture(
             layout, self._labels, self._top, keys_top, self._row, weights,
-            self._levels_of(weights), more, lines, which, ramp, self._style,
+            self._levels_of(weights), more, lines, which, ramp, self.style_of,
         )  # fmt: skip
         self.refresh()
 
@@ -300,20 +257,6 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def notify_style_update(self) -> None:
-        """Styles are looked up once per theme and focus, not once per line."""
-        self._styles.clear()
-        super().notify_style_update()
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            part = (
-                self.get_component_rich_style(f"links--{name}", partial=True) if name else Style()
-            )
-            style = self._styles[name] = self.rich_style + part
-        return style
-
     def render_line(self, y: int) -> Strip:
         """A query, lines, and a key; or of what stands in an empty one."""
         width = self.size.width
@@ -322,10 +265,8 @@ many links lead to tokens out of sight. `·` is what a mask excludes, `×` what 
             self._arrange()
         if self._layout is not None and self._picture is not None:
             strip = Strip(self._picture.line(y, width))
-            return strip.adjust_cell_length(width, self._style(""))
-        lines = Content(self._empty).wrap(max(1, width - 2)) if width > 2 else []
-        text = lines[y - 1].plain if 0 < y <= len(lines) else ""
-        return Strip([Segment(fit(f" {text}", width), self._style("empty"))], width)
+            return strip.adjust_cell_length(width, self.style_of(""))
+        return self.empty_line(y)
 
     # -- moving --------------------------------------------------------------------------------
 

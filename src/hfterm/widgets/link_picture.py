@@ -200,14 +200,14 @@ class LinkPicture:
         above, below = self.more
         if layout.lines > 2:
             if above and y == 0:
-                return [Segment(fit(f"▲ {above:,} more", max(wide, 8)), self.style("more"))]
+                return [Segment(fit(f"▲ {above:,} more", max(wide, 8)), self.style("mark"))]
             if below and y == layout.lines - 1:
-                return [Segment(fit(f"▼ {below:,} more", max(wide, 8)), self.style("more"))]
+                return [Segment(fit(f"▼ {below:,} more", max(wide, 8)), self.style("mark"))]
         if index >= len(self.labels[1]):
             return []
         level, label = int(self.levels[index]), fit(self.labels[1][index], layout.keys)
         if level in (UNKNOWN, EXCLUDED_LEVEL):
-            name, glyph = ("nan", NAN) if level == UNKNOWN else ("excluded", EXCLUDED)
+            name, glyph = ("wrong", NAN) if level == UNKNOWN else ("excluded", EXCLUDED)
             return [Segment(label + fit(f" {glyph}", layout.number), self.style(name))]
         weight = float(self.weights[index])
         number = fit(f" {short_number(weight)}" if weight >= LEAST_NUMBER else "", layout.number)

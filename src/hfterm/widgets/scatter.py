@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from hfterm.text import fit
+from hfterm.widgets.drawn import Drawn
 from hfterm.widgets.scatter_places import DOT, Piece, Places
-from hfterm.widgets.sized import Sized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +25,7 @@ def _key(keys: str, action: str, label: str, name: str) -> Binding:
     return Binding(keys, action, label, show=False, id=f"scatter.{name}", tooltip=label)
 
 
-class Scatter(Sized, Widget, can_focus=True):
+class Scatter(Drawn):
     """Points in a frame, one of them selected."""
 
     HELP = """\
@@ -50,39 +47,6 @@ the text, `Home` `End` the first and the last.
         _key("end", "edge(1)", "Last token", "last"),
     ]
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"scatter--{n}" for n in ("frame", "name", "dot", "label", "cursor", "empty"))
-    }
-
-    DEFAULT_CSS = """
-    Scatter { height: 1fr; background: transparent; }
-    Scatter > .scatter--frame { color: $text-disabled; }
-    Scatter > .scatter--name { color: $text-muted; }
-    Scatter > .scatter--dot { color: $accent; }
-    Scatter > .scatter--label { color: $foreground; }
-    Scatter > .scatter--cursor {
-        background: $block-cursor-blurred-background;
-        color: $block-cursor-blurred-foreground;
-    }
-    Scatter:focus > .scatter--cursor {
-        background: $block-cursor-background;
-        color: $block-cursor-foreground;
-    }
-    Scatter > .scatter--empty { color: $text-muted; }
-    Scatter:ansi > .scatter--frame { color: ansi_bright_black; }
-    Scatter:ansi > .scatter--name { color: ansi_default; }
-    Scatter:ansi > .scatter--dot { color: ansi_cyan; }
-    Scatter:ansi > .scatter--label { color: ansi_default; }
-    Scatter:nocolor > .scatter--frame { color: ansi_default; }
-    Scatter:nocolor > .scatter--dot { color: ansi_default; }
-    Scatter:ansi > .scatter--cursor {
-        color: ansi_default; background: ansi_default; text-style: bold underline;
-    }
-    Scatter:ansi:focus > .scatter--cursor {
-        color: ansi_default; background: ansi_default; text-style: reverse;
-    }
-    """
-
     class PointHighlighted(Message):
         """Another point was selected by a key or the mouse."""
 
@@ -99,7 +63,7 @@ the text, `Home` `End` the first and the last.
     def __init__(
         self, *, empty: str = "", id: str | None = None, classes: str | None = None
     ) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(empty=empty, id=id, classes=classes)
         self._points: np.ndarray | None = None
         self._labels: list[str] = []
         self._explained = (math.nan, math.nan)
@@ -107,8 +71,6 @@ the text, `Home` `End` the first and the last.
         self._places: Places | None = None
         self._framed = False
         self._lines: list[Strip] | None = None
-        self._styles: dict[str, Style] = {}
-        self._empty = empty
 
     # -- what is shown -------------------------------------------------------------------------
 
@@ -130,11 +92,6 @@ the text, `Home` `End` the first and the last.
         self._explained = explained
         self._selected = max(0, min(self._selected, len(self._labels) - 1))
         self._arrange()
-
-    def set_empty(self, text: str) -> None:
-        """What stands here while there are no points."""
-        self._empty = text
-        self.refresh()
 
     @property
     def selected(self) -> int:
@@ -172,20 +129,9 @@ the text, `Home` `End` the first and the last.
 
     # -- drawing -------------------------------------------------------------------------------
 
-    def notify_style_update(self) -> None:
-        """Styles are looked up once per theme and focus, not once per point."""
-        self._styles.clear()
+    def redraw(self) -> None:
+        """What was drawn in other styles goes."""
         self._lines = None
-        super().notify_style_update()
-
-    def _style(self, name: str) -> Style:
-        style = self._styles.get(name)
-        if style is None:
-            part = (
-                self.get_component_rich_style(f"scatter--{name}", partial=True) if name else Style()
-            )
-            style = self._styles[name] = self.rich_style + part
-        return style
 
     def render_line(self, y: int) -> Strip:
         """A line of the frame or of points; or of what stands in an empty one."""
@@ -193,13 +139,11 @@ the text, `Home` `End` the first and the last.
         places = self._places
         if places is not None:
             strip = self._framed_line(places, y) if self._framed else self._line(places, y)
-            return strip.adjust_cell_length(width, self._style(""))
-        lines = Content(self._empty).wrap(max(1, width - 2)) if width > 2 else []
-        text = lines[y - 1].plain if 0 < y <= len(lines) else ""
-        return Strip([Segment(fit(f" {text}", width), self._style("empty"))], width)
+            return strip.adjust_cell_length(width, self.style_of(""))
+        return self.empty_line(y)
 
     def _framed_line(self, places: Places, y: int) -> Strip:
-        frame = self._style("frame")
+        frame = self.style_of("excluded")
         if y == 0:
             return self._border("┌", self._axis(1, "↑"), "┐", places.width, at_end=False)
         if y > places.height:
@@ -218,15 +162,15 @@ the text, `Home` `End` the first and the last.
             name = ""
         rest = "─" * (width - len(name) - 1)
         before, after = (left + rest, "─" + right) if at_end else (left + "─", rest + right)
-        frame = self._style("frame")
+        frame = self.style_of("excluded")
         return Strip(
-            [Segment(before, frame), Segment(name, self._style("name")), Segment(after, frame)]
+            [Segment(before, frame), Segment(name, self.style_of("label")), Segment(after, frame)]
         )
 
     def _line(self, places: Places, y: int) -> Strip:
         """A line of points, and over it the selected one."""
         if not 0 <= y < places.height:
-            return Strip.blank(places.width, self._style(""))
+            return Strip.blank(places.width, self.style_of(""))
         if self._lines is None:
             self._lines = [self._drawn(pieces, places.width) for pieces in places.lines]
         line = self._lines[y]
@@ -237,16 +181,16 @@ the text, `Home` `End` the first and the last.
         label = fit(label, min(cell_len(label), places.width))
         start = max(0, min(column, places.width - cell_len(label)))
         end = start + cell_len(label)
-        over = Strip([Segment(label, self._style("cursor"))], end - start)
+        over = Strip([Segment(label, self.style_of("cursor"))], end - start)
         return Strip.join([line.crop(0, start), over, line.crop(end, places.width)])
 
     def _drawn(self, pieces: Sequence[Piece], width: int) -> Strip:
-        base, used = self._style(""), 0
+        base, used = self.style_of(""), 0
         segments: list[Segment] = []
         for piece in pieces:
             if piece.column > used:
                 segments.append(Segment(" " * (piece.column - used), base))
-            segments.append(Segment(piece.text, self._style("label" if piece.label else "dot")))
+            segments.append(Segment(piece.text, self.style_of("" if piece.label else "mark")))
             used = piece.column + cell_len(piece.text)
         segments.append(Segment(" " * max(0, width - used), base))
         return Strip(segments)
