@@ -177,6 +177,9 @@ class LinkPicture:
         """Segments of a line of the widget; they may end before `width` or after it."""
         if y >= self.layout.lines:
             return self._legend(width) if self.layout.foot else []
+        queries, keys = self.labels
+        if y >= max(len(queries) - self.top, len(keys) - self.keys_top):
+            return []
         base = self.style("")
         between = [*self.lines.line(y, self.ramp, base), Segment(" ", base)]
         return [*self._query(y), *between, *self._key(y)]
