@@ -79,11 +79,23 @@ def failed(error: HftermError) -> typer.Exit:
     from hfterm.text import displayable
 
     typer.echo(f"hfterm: {displayable(error.message)}", err=True)
-    # there is no F5 here
-    remedy = "Run the command again." if error.kind == "engine-died" else error.remedy
+    remedy = error.remedy
+    if error.kind == "engine-died":  # there is no F5 here
+        remedy = "Run the command again."
+    elif error.kind == "internal":  # nor F8
+        remedy = _where_the_details_are()
     if remedy:
         typer.echo(f"  {displayable(remedy)}", err=True)
     return typer.Exit(1)
+
+
+def _where_the_details_are() -> str:
+    from hfterm.engine.client import EngineClient
+
+    log = EngineClient("cli", warm=False).log_file  # of every engine that a command starts
+    if log.exists():
+        return f"{log} has the details."
+    return "Run hfterm doctor, or open it on screen and press F8."
 
 
 def print_json(value: object) -> None:

@@ -34,6 +34,7 @@ _INVISIBLE = {
         code: "⇄"
         for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x61C)
     },
+    **dict.fromkeys((0x200B, 0xFEFF), "‸"),  # of no width
     0x2028: "↵",
     0x2029: "¶",
     # Terminals disagree on the width of joined and modified emoji (2, 4 or 6 cells for one), and a
@@ -55,6 +56,7 @@ _ONE_LINE = {
     0x09: "→",
     0x0A: "⏎",
 }
+_NO_WIDTH = "\u200b\ufeff"
 _VISIBLE_SPACE = {
     **_ONE_LINE,
     0x20: "·",
@@ -87,12 +89,12 @@ def foreign_rich(text: str, style: str = "") -> Text:
 def token_label(token: str) -> str:
     """A token as a table shows it: spaces visible, and never an empty cell.
 
-    A token of zero width (a lone joiner or combining mark) is shown by its code points.
+    A token of zero width (a lone space of none, or combining mark) is shown by its code points.
     """
     if not token:
         return "∅"
     shown = displayable(token, space=True)
-    if cell_len(shown) == 0:
+    if cell_len(shown) == 0 or not token.strip(_NO_WIDTH):
         return " ".join(f"U+{ord(character):04X}" for character in token)
     if unicodedata.combining(shown[0]):
         return f"◌{shown}"

@@ -128,7 +128,7 @@ async def test_the_map_is_the_models_own(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await run(pilot)
         await pilot.press("escape", "down", "down", "right")
-        await settled(pilot, lambda: said(app, "map-said").startswith("L2 H1"))
+        await settled(pilot, lambda: said(app, "map-said").startswith("layer 2 · head 1"))
         await idle(pilot)
         await pilot.press("enter")
         assert app.focused is heat(app)
@@ -176,10 +176,10 @@ async def test_means_and_rollout(make_app: MakeApp) -> None:
         await run(pilot)
         await pilot.press("escape")
         expected = {
-            "L0 HM": weights[0].mean(0),
-            "LM H0": np.mean([layer[0] for layer in weights], axis=0),
-            "LM HM": np.mean([layer.mean(0) for layer in weights], axis=0),
-            "R0": 0.5 * weights[0].mean(0) + 0.5 * np.eye(13),
+            "layer 0 · mean of heads": weights[0].mean(0),
+            "mean of layers · head 0": np.mean([layer[0] for layer in weights], axis=0),
+            "mean of layers · mean of heads": np.mean([layer.mean(0) for layer in weights], axis=0),
+            "rollout to layer 0": 0.5 * weights[0].mean(0) + 0.5 * np.eye(13),
         }
         for name, values in expected.items():
             await pilot.press("u")
@@ -188,7 +188,7 @@ async def test_means_and_rollout(make_app: MakeApp) -> None:
             heat(app).go_to(3, 1)
             assert heat(app).weight == pytest.approx(values[3, 1], abs=1e-5)
         await pilot.press("u")
-        await settled(pilot, lambda: said(app, "map-said").startswith("L0 H0"))
+        await settled(pilot, lambda: said(app, "map-said").startswith("layer 0 · head 0"))
 
 
 async def test_metrics(make_app: MakeApp) -> None:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
+from textual import events
 from textual.widgets import Input, Static
 
 from hfterm.app import HftermApp
 from hfterm.inference.options import TASKS
-from hfterm.screens.predict.load_modal import LoadModal
+from hfterm.screens.load_modal import LoadModal
 from hfterm.screens.predict.screen import PredictScreen
 from hfterm.screens.predict.task_options import TaskFields
 from hfterm.widgets.data_grid import DataGrid
@@ -268,6 +269,35 @@ async def test_a_generation_that_is_stopped_keeps_its_text(make_app: MakeApp) ->
         assert 0 < len(table(app, "result-grid")) < 2000
 
 
+async def test_options_changed_beside_the_batch_make_the_result_outdated(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(mode="predict", text="good " * 600)
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        app.screen.query_one("#task-long", Choice).value = "truncate"
+        await run(pilot)
+        assert "the last 90 cut off" in words(app, "result-words")
+        await tab(pilot, "Batch")
+        app.screen.query_one("#task-long", Choice).focus()
+        await pilot.press("right")
+        assert app.screen.query_one("#task-long", Choice).value == "window"
+        await tab(pilot, "Result")
+        await settled(pilot, lambda: "2 windows" in words(app, "result-words"), "a new result")
+        await tab(pilot, "Batch")
+        await tab(pilot, "Result")
+        assert "2 windows" in words(app, "result-words"), "nothing changed"
+        await tab(pilot, "Batch")
+        app.screen.query_one("#task-long", Choice).focus()
+        await pilot.press("right")
+        await screen(app).action_unload()
+        await settled(pilot, lambda: screen(app).loaded is None)
+        await tab(pilot, "Result")
+        await settled(pilot, lambda: not table(app, "result-grid"), "no result")
+        assert not words(app, "result-words")
+        assert not screen(app).code()
+
+
 async def test_wrong_fields_are_said_where_they_are(make_app: MakeApp) -> None:
     app = make_app(mode="predict")
     async with app.run_test(size=SIZE) as pilot:
@@ -303,6 +333,21 @@ async def test_load_options_quantize_and_start_at_random(make_app: MakeApp) -> N
         await settled(pilot, lambda: not isinstance(app.screen, LoadModal))
         await settled(pilot, lambda: len(table(app, "result-grid")) == 3, "three labels")
         assert "● nf4 29 MB cpu BertForSequenceClassification" in shown(app)
+
+
+async def test_alt_l_loads_from_within_a_field(make_app: MakeApp) -> None:
+    app = make_app(mode="predict")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await settled(pilot, lambda: isinstance(app.screen, LoadModal))
+        field = app.screen.query_one("#load-labels", Input)
+        field.focus()
+        await pilot.press("3")
+        app.post_message(events.Key("alt+l", "l"))  # a terminal sends the letter along
+        await settled(pilot, lambda: not isinstance(app.screen, LoadModal))
+        assert field.value == "3"
+        assert screen(app).spec.num_labels == 3
 
 
 async def test_what_models_loads_predict_uses(make_app: MakeApp) -> None:

@@ -70,6 +70,11 @@ def build_more(folder: Path, zoo: dict[str, Path]) -> dict[str, Path]:
         with torch.no_grad():
             causal.transformer.ln_f.weight[3] = float("nan")
         save("nan-gpt2", causal, "gpt2")
+        code = t.CodeGenConfig(vocab_size=1024, n_embd=32, n_layer=2, n_head=4, rotary_dim=4)
+        save("codegen", t.CodeGenForCausalLM(code), "gpt2")
+        silent = config_of("t5")
+        del silent.decoder_start_token_id  # as T5's configs are when nothing sets it
+        save("t5-no-start", t.T5ForConditionalGeneration(silent), "t5")
         bare = t.AutoModelForSequenceClassification.from_pretrained(zoo["bert-labels"])
         bare.save_pretrained(folder / "bare")
         made["bare"] = folder / "bare"

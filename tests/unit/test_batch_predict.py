@@ -519,6 +519,29 @@ def test_a_batch_that_is_stopped_may_keep_its_rows(
     assert len(batch_rows(table)) == len(table.rows)
 
 
+def test_a_batch_that_is_stopped_says_that_its_rows_are_not_the_first(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    texts = ["a long row of words " * 3, "short", "another long row of words " * 2, "brief"]
+    file = write(tmp_path / "a.jsonl", [{"text": text, "label": 0} for text in texts])
+    opened, told = shelf.open("bert-labels", CLASSIFICATION), TaskOptions(task=CLASSIFICATION)
+
+    def rows_and_note(file: Path) -> tuple[list[object], str]:
+        seen: list[Progress] = []
+        job = Job(seen.append, lambda: any(p.stage == "predicting" for p in seen))
+        table = predict_rows(opened, str(file), told, BatchOptions(size=2), job, partial=True)
+        return [row[0] for row in table.rows], table.note
+
+    rows, note = rows_and_note(file)
+    assert rows == ["short", "brief"]
+    assert "the shorter of each 32 first: the figures are not those of the first 2." in note
+    by_length = write(tmp_path / "b.jsonl", [{"text": t} for t in sorted(texts, key=len)])
+    rows, note = rows_and_note(by_length)
+    assert rows == ["short", "brief"]
+    assert note.startswith("Stopped after 2 of 4 rows.")
+    assert "shorter" not in note
+
+
 def test_a_batch_that_is_not_stopped_is_whole(shelf: Shelf, tmp_path: Path) -> None:
     file = write(tmp_path / "a.txt", [{"text": text} for text in TEXTS])
     opened, told, job = (

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hfterm import __version__
+from hfterm.cli_work import failed
+from hfterm.engine.client import EngineClient
+from hfterm.errors import HftermError
 
 if TYPE_CHECKING:
     from hfterm.tokenization.loading import LoadedTokenizer
@@ -51,6 +54,24 @@ def assert_two_lines(stderr: str) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def model(zoo: dict[str, Path]) -> str:
     return str(zoo["pair-template"])
+
+
+def test_a_command_names_no_key_for_the_details(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    error = HftermError("internal", "X failed: KeyError: 'y'", "The Logs panel (F8) has it.")
+    assert failed(error).exit_code == 1
+    what, remedy = assert_two_lines(capsys.readouterr().err)
+    assert what == "hfterm: X failed: KeyError: 'y'"
+    assert "hfterm doctor" in remedy
+    assert "Logs panel" not in remedy
+    log = EngineClient("cli", warm=False).log_file
+    log.parent.mkdir(parents=True)
+    log.write_text("Traceback")
+    failed(error)
+    _, remedy = assert_two_lines(capsys.readouterr().err)
+    assert remedy == f"  {log} has the details."
 
 
 # -- tokenize --------------------------------------------------------------------------------

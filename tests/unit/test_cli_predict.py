@@ -15,7 +15,12 @@ from inference_fixtures import LONG, Shelf, models, shelf
 
 from hfterm.inference.batch import predict_rows
 from hfterm.inference.options import BatchOptions, TaskOptions
-from hfterm.inference.types import Answering, Classification, Embedding
+from hfterm.inference.types import Answering, Classification, Embedding, Loss, ModuleGradient
+from hfterm.job import Job
+from hfterm.models.types import ConfigEntry
+from hfterm.widgets.exporting import write_table
+from hfterm.widgets.model_tables import config_rows
+from hfterm.widgets.prediction_tables import gradient_rows
 
 _ = models, shelf  # fixtures
 
@@ -203,6 +208,38 @@ def test_a_file_without_out_is_a_table(shelf: Shelf, tmp_path: Path) -> None:
     assert out.splitlines()[0].split() == ["text", "label", "score"]
     assert len(out.splitlines()) == 3
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "json", "parquet"])
+def test_a_written_file_is_the_users_and_has_no_nameless_columns(
+    tmp_path: Path, ending: str
+) -> None:
+    gradients = (ModuleGradient("bert.encoder.layer.0", 0.5, 10), ModuleGradient("head", 1.0, 4))
+    loss = Loss(0, 1.0, 1.0, "cross_entropy", 1.5, gradients)
+    target = tmp_path / f"gradients.{ending}"
+    before = os.umask(0o027)
+    try:
+        write_table(gradient_rows(loss), target, Job())
+    finally:
+        os.umask(before)
+    assert target.stat().st_mode & 0o777 == 0o640
+    names = ["gradient of", "norm", "parameters"]
+    if ending == "csv":
+        with target.open(newline="") as file:
+            assert list(csv.reader(file)) == [names, ["bert.encoder.layer.0", "0.5", "10"],
+                                              ["head", "1.0", "4"]]  # fmt: skip
+    elif ending == "parquet":
+        from pyarrow import parquet
+
+        assert parquet.read_table(target).column_names == names
+    else:
+        text = target.read_text()
+        rows = json.loads(text if ending == "json" else f"[{','.join(text.splitlines())}]")
+        assert [*rows[1]] == names
+    field = config_rows([ConfigEntry("hidden_size", "32", "768", True)])
+    listed = tmp_path / f"config.{ending}"
+    write_table(field, listed, Job())
+    assert b"differs" in listed.read_bytes()  # what has a mark alone on screen has a name here
 
 
 # -- what goes wrong -------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from hfterm.inference.types import (
     ZeroShot,
 )
 from hfterm.job import Job, Progress
+from hfterm.models.opening import find, load_config
 from hfterm.models.types import ModelSpec
 from hfterm.widgets.prediction_tables import detail, tables
 
@@ -570,6 +571,13 @@ def test_a_long_prompt_loses_its_beginning(shelf: Shelf, long: str, chat: bool, 
     assert tokenizer.truncation_side == "right"
 
 
+def test_a_config_without_a_padding_token(shelf: Shelf) -> None:
+    assert not hasattr(load_config(find(str(shelf.folders["codegen"]), Job())), "pad_token_id")
+    found = shelf.predict("codegen", TEXT, "text-generation", new_tokens=3)
+    assert isinstance(found, Generation)
+    assert len(found.steps) == 3
+
+
 def test_a_prompt_with_no_room_for_a_token(shelf: Shelf) -> None:
     opened = shelf.open("gpt2", "text-generation")
     text = str(opened.text.decode(opened.text(LONG)["input_ids"][:128]))
@@ -723,6 +731,13 @@ def test_step_by_step_is_generate(shelf: Shelf, name: str, new: int) -> None:
     assert [t.norm for t in found.encoder] == near_all(states[0].norm(dim=1).tolist(), 1e-4)
 
 
+def test_a_config_that_says_no_start(shelf: Shelf) -> None:
+    found = shelf.predict("t5-no-start", TEXT, "seq2seq", new_tokens=5)
+    assert isinstance(found, Seq2Seq)
+    assert found.start == "<pad>"
+    assert found.same_as_generate
+
+
 def test_a_decoder_stops_where_its_positions_do(shelf: Shelf) -> None:
     found = shelf.predict("bart", TEXT, "seq2seq", new_tokens=500)
     assert isinstance(found, Seq2Seq)
@@ -788,6 +803,34 @@ def test_every_task_takes_a_long_text(shelf: Shelf, task: Any, long: str) -> Non
         assert found.cut == count - 128
     elif long == "window" and isinstance(found, Classification | Tagging | Answering):
         assert found.windows > 1
+    if not (isinstance(found, Classification | Tagging | Answering) and long == "window"):
+        assert found.cut > 0  # where there are no windows, the text is cut, and that is said
+        assert any(f"{found.cut:,}" in line and "cut off" in line for line in detail(found))
+    elif isinstance(found, Answering):
+        assert f"{found.windows} windows, their best spans kept" in detail(found)[0]
+
+
+def test_how_much_of_a_long_text_was_cut(shelf: Shelf) -> None:
+    def tokens(name: str, task: Any, *texts: str) -> int:
+        return len(shelf.open(name, task).text(*texts)["input_ids"])
+
+    labels = ("fox", "a quick brown dog")
+    zero = shelf.predict("bert-nli", LONG, "zero-shot", labels=labels, long="truncate")
+    assert isinstance(zero, ZeroShot)
+    assert zero.cut == tokens("bert-nli", "zero-shot", LONG, f"This example is {labels[1]}.") - 128
+    chosen = shelf.predict("chooser", LONG, "multiple-choice", labels=labels, long="window")
+    assert isinstance(chosen, Choosing)
+    assert chosen.cut == tokens("chooser", "multiple-choice", LONG, labels[1]) - 128
+    going = shelf.predict("gpt2", LONG, "text-generation", new_tokens=9, long="truncate")
+    assert isinstance(going, Generation)
+    assert going.cut == tokens("gpt2", "text-generation", LONG) - going.prompt_tokens
+    read = shelf.predict("bart", LONG, "seq2seq", new_tokens=2, long="window")
+    assert isinstance(read, Seq2Seq)
+    assert read.cut == tokens("bart", "seq2seq", LONG) - 128
+    short = shelf.predict("bert-nli", TEXT, "zero-shot", labels=labels, long="truncate")
+    assert isinstance(short, ZeroShot)
+    assert short.cut == 0
+    assert not any("cut off" in line for line in detail(short))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -823,7 +866,13 @@ def test_not_finite_names_the_weight_and_the_next_model_works(shelf: Shelf) -> N
     error = fails(shelf, "nan", TEXT, CLASSIFICATION)
     assert error.kind == "not-finite"
     assert "bert.encoder.layer.1.output.dense.weight" in error.message
-    assert "1 weights" in error.message
+    assert "1 weight holds NaN" in error.message
+    assert "float32" not in error.remedy  # which it is
+    assert "damaged" in error.remedy
+    narrow = shelf.open("nan", CLASSIFICATION, dtype="bfloat16")
+    with pytest.raises(HftermError) as caught:
+        predict(narrow, TEXT, TaskOptions(task=CLASSIFICATION))
+    assert "Load it in float32" in caught.value.remedy
     good = shelf.predict("bert-labels", TEXT, CLASSIFICATION)
     assert isinstance(good, Classification)
 
@@ -842,6 +891,19 @@ def test_an_id_beyond_the_models_vocabulary(shelf: Shelf, starter_kit: Path) -> 
     assert caught.value.kind == "vocabulary"
     assert "1,024" in caught.value.message
     assert f"{max(opened.text('quick fox')['input_ids']):,}" in caught.value.message
+
+
+def test_a_class_that_does_not_name_its_embeddings(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = shelf.open("bert-labels", CLASSIFICATION)
+
+    def unnamed() -> None:
+        raise NotImplementedError
+
+    expected = predict(opened, TEXT, TaskOptions(task=CLASSIFICATION))
+    monkeypatch.setattr(opened.model, "get_input_embeddings", unnamed)
+    assert predict(opened, TEXT, TaskOptions(task=CLASSIFICATION)) == expected
 
 
 def test_a_token_type_beyond_the_models(shelf: Shelf) -> None:
@@ -868,6 +930,9 @@ def test_a_model_without_tokenizer(shelf: Shelf, task: Any) -> None:
         predict(opened, TEXT, TaskOptions(task=task, **NEEDS.get(task, {})))  # pyright: ignore
     # a BERT has no decoder, whatever its tokenizer
     assert caught.value.kind == ("no-encoder-decoder" if task == "seq2seq" else "no-tokenizer")
+    if task != "seq2seq":
+        assert "F7" in caught.value.remedy
+        assert "--tokenizer" in caught.value.remedy
 
 
 def test_a_lone_tokenizer_folder_may_be_named(shelf: Shelf, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     BertConfig,
     BertForSequenceClassification,
@@ -260,6 +261,19 @@ def test_a_class_that_needs_data_gets_a_rule_of_thumb_and_says_so() -> None:
     found = by_way(estimate(ElectraForPreTraining, config, context=16, batch=2))
     assert "rule of thumb" in found["full fine-tune", "float32"].note
     assert found["full fine-tune", "float32"].total > found["inference", "float32"].total
+
+
+@pytest.mark.parametrize("name", ["codegen", "rwkv"])
+def test_configs_without_a_padding_token_or_heads(name: str) -> None:
+    sizes = {"codegen": {"n_embd": 64, "n_layer": 2, "n_head": 4, "rotary_dim": 8},
+             "rwkv": {"hidden_size": 64, "num_hidden_layers": 2}}  # fmt: skip
+    config = AutoConfig.for_model(name, vocab_size=320, **sizes[name])
+    assert not hasattr(config, "pad_token_id")
+    model_cls = type(AutoModelForCausalLM.from_config(config))
+    found = by_way(estimate(model_cls, config, context=16, batch=2))
+    assert len(found) == len(WAYS)
+    cached = any(one.what == "KV cache" for one in found["inference", "float32"].parts)
+    assert cached == (name == "codegen")
 
 
 def test_an_estimate_reports_and_can_be_cancelled() -> None:

@@ -16,6 +16,8 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 import model_zoo as models
+from hfterm.engine import model_requests as requests
+from hfterm.engine.handlers import models as handlers
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job
 from hfterm.models import opening
@@ -25,6 +27,7 @@ from hfterm.models.lora import ALL_LINEAR, default_targets, lora_estimate
 from hfterm.models.overview import overview
 from hfterm.models.parameters import parameter_tree
 from hfterm.models.types import LoadingReport, Mismatch, ModelComparison, ModelSpec
+from hfterm.widgets.model_tables import parameter_rows
 
 Zoo = dict[str, Path]
 
@@ -226,6 +229,8 @@ def test_code_of_a_repository_runs_after_a_yes(
     spec = ModelSpec(ref=str(folder), allow_code=True)
     found = overview(spec.ref, spec)
     assert trusted == [True]
+    assert [note for note in found.notes if "as you said yes" in note]
+    assert not [note for note in found.notes if "not run" in note]
     for name in ("configuration", "modeling"):
         assert (tmp_path / f"{name} ran").exists(), "the marker marks nothing"
     assert (found.model_type, found.main, found.parameters) == ("weird", "WeirdModel", 16)
@@ -396,6 +401,22 @@ def test_a_parameter_says_whether_the_checkpoint_has_it(model_zoo: Zoo) -> None:
     assert states.pop("classifier.bias") == "new"
     assert states.pop("classifier.weight") == "mismatched"
     assert set(states.values()) == {"stored"}
+
+
+@pytest.mark.parametrize(
+    ("ref", "told", "states"),
+    [("bert", {}, {"random"}), ("config-only", {}, {"random"}), ("bert-labels", {}, {"stored"}),
+     ("bert-labels", {"random": True}, {"random"}), ("bert-mlm", {}, {"stored", "new"})],
+)  # fmt: skip
+def test_without_weights_every_parameter_is_random(
+    ref: str, told: dict[str, Any], states: set[str], model_zoo: Zoo
+) -> None:
+    ref = ref if ref == "bert" else str(model_zoo[ref])
+    spec = ModelSpec(ref=ref, auto="AutoModelForSequenceClassification", **told)
+    tree = handlers.list_parameters(requests.ListParameters(spec=spec), Job())
+    assert {found.state for found in tree.parameters} == states
+    table = parameter_rows(tree.parameters)
+    assert {table.values(index)[-1] for index in range(len(table))} == states
 
 
 # -- LoRA ------------------------------------------------------------------------------------
@@ -625,6 +646,18 @@ def test_where_no_weights_are_none_are_called_equal(model_zoo: Zoo) -> None:
         assert found.equal_weights == 0
         assert "equal" not in found.meaning
         assert "weights" in found.meaning
+
+
+def test_a_class_of_another_architecture_is_said(model_zoo: Zoo) -> None:
+    ref = str(model_zoo["bert"])
+    for wrong in ("GPT2Model", "T5ForConditionalGeneration", "RobertaModel"):
+        with pytest.raises(HftermError) as caught:
+            compared(ModelSpec(ref=ref), ModelSpec(ref=ref, auto=wrong))
+        assert caught.value.kind == "wrong-architecture"
+        assert wrong in caught.value.message
+        assert "bert model" in caught.value.message
+        assert "hfterm classes bert" in caught.value.remedy
+    assert compared(ModelSpec(ref=ref), ModelSpec(ref=ref, auto="BertForMaskedLM")).differences
 
 
 def test_comparing_can_be_stopped(model_zoo: Zoo) -> None:

@@ -16,6 +16,9 @@ import pytest
 from inference_fixtures import LONG, Shelf, models, shelf
 from test_batch_predict import write
 
+from hfterm.attention.code import attention_code
+from hfterm.attention.inputs import feed
+from hfterm.attention.types import CaptureOptions, Looked, Which
 from hfterm.inference.batch import predict_rows
 from hfterm.inference.code import batch_code, predict_code
 from hfterm.inference.loading import OpenModel
@@ -178,6 +181,7 @@ CASES: dict[str, Case] = {
     ),
     "generation window": Case("text-generation", "gpt2", LONG, {"long": "window", "new_tokens": 5}),
     "generation context full": Case("text-generation", "gpt2", options={"new_tokens": 500}),
+    "generation no padding": Case("text-generation", "codegen", options={"new_tokens": 5}),
     "generation adapter": Case("text-generation", "lora-causal", options={"new_tokens": 5}),
     "generation smollm2": Case("text-generation", "smollm2", PLAIN, {"new_tokens": 3}),
     "generation smollm2 chat nf4": Case(
@@ -213,6 +217,7 @@ CASES: dict[str, Case] = {
         "multiple-choice", "chooser", LONG, {"labels": ("a", "dog"), "long": "truncate"}
     ),
     "seq2seq t5": Case("seq2seq", "t5", PLAIN, options={"new_tokens": 7}),
+    "seq2seq no start": Case("seq2seq", "t5-no-start", PLAIN, options={"new_tokens": 7}),
     "seq2seq bart": Case("seq2seq", "bart", options={"new_tokens": 7}),
     "seq2seq bart full": Case("seq2seq", "bart", options={"new_tokens": 500}),
     "seq2seq bart one": Case("seq2seq", "bart", options={"new_tokens": 1}),
@@ -459,6 +464,15 @@ def test_the_script_of_a_text(
     found = predict(opened, case.text, case.asked())
     out = printed(name, predict_code(opened.info, case.text, case.asked()))
     check(found, out, case.text, case.tolerance)
+
+
+def test_the_attention_script_of_a_decoder_without_a_start(shelf: Shelf, printed: Printed) -> None:
+    opened = shelf.open("t5-no-start", "seq2seq")
+    looked = Looked(spec=opened.info.spec, text=PLAIN, options=CaptureOptions())
+    fed = feed(opened, PLAIN, looked.options)
+    assert fed.target[0].id == opened.model.config.pad_token_id
+    script = attention_code(opened.info, looked, "heads", Which(side="cross"), "cross")
+    assert printed("attention", script)
 
 
 def row_text(row: tuple[Any, ...]) -> str:

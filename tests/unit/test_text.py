@@ -77,6 +77,11 @@ def test_layout_is_kept_only_where_lines_are_laid_out() -> None:
     assert displayable("a b", space=True) == "a·b"
 
 
+def test_spaces_of_no_width_are_seen() -> None:
+    for lines in (False, True):
+        assert displayable("pos\u200bitive\ufeff", lines=lines) == "pos‸itive‸"
+
+
 def test_forbidden_is_what_terminals_obey_or_reorder() -> None:
     for code in (0x1B, 0x07, 0x0D, 0x7F, 0x80, 0x9B, 0x9D, 0x9F, 0x202E, 0x2066, 0x2069):
         assert code in FORBIDDEN
@@ -167,13 +172,15 @@ def test_token_label_is_safe_and_never_empty(text: str) -> None:
     assert cell_len(label) > 0
     assert set(FORBIDDEN).isdisjoint(map(ord, label))
     assert "\n" not in label
-    assert " " not in label or cell_len(displayable(text, space=True)) == 0
+    unseen = cell_len(displayable(text, space=True)) == 0 or not text.strip("\u200b\ufeff")
+    assert " " not in label or unseen
 
 
 def test_token_labels() -> None:
     assert token_label("") == "∅"
     assert token_label(" the") == "·the"
     assert token_label("\u200b") == "U+200B"
+    assert token_label("a\u200bb\ufeff") == "a‸b‸"
     assert token_label("\u0301") == "U+0301"
     assert token_label("\u0301x") == "◌\u0301x"
     assert token_label("\x1b[0m") == "␛[0m"

@@ -81,4 +81,4 @@ def answer(
     ]
     answers.append(Answer("", None, None, no_answer, shares[-1]))
     answers.sort(key=lambda found: -found.score)
-    return Answering(tuple(answers), no_answer, prepared.tokens, prepared.windows)
+    return Answering(tuple(answers), no_answer, prepared.tokens, prepared.windows, prepared.cut)

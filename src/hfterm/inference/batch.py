@@ -145,7 +145,13 @@ def _predict_rows(
     truths = [row.get(label_column) for row in rows] if label_column else []
     metrics, note = score(opened, options, values, truths)
     if len(rows) < asked:
-        note = f"Stopped after {len(rows):,} of {asked:,} rows. {note}".strip()
+        told = f"Stopped after {len(rows):,} of {asked:,} rows"
+        if kept != list(range(len(kept))):
+            told += (
+                f", the shorter of each {SORTED * batch.size:,} first: the figures are not those "
+                f"of the first {len(rows):,}"
+            )
+        note = f"{told}. {note}".strip()
     named = ("text", *((label_column,) if label_column else ()), *columns)
     table = [
         (text, *((_value(truths[index]),) if label_column else ()), *found)

@@ -35,7 +35,8 @@ def choose(opened: OpenModel, text: str, choices: Sequence[str], long: Long = "a
     told: dict[str, object] = {"padding": True, "return_tensors": "pt"}
     encoding = opened.text([text] * len(named), named, **told)  # pyright: ignore[reportCallIssue, reportArgumentType]
     length = int(cast("Tensor", encoding["input_ids"]).shape[1])
-    if limit is not None and length > limit:
+    cut = max(0, length - limit) if limit is not None else 0
+    if limit is not None and cut:
         if long == "ask":
             raise too_long(opened, length, "text with its longest option")
         alone = opened.text(text, add_special_tokens=False, truncation=False)
@@ -58,4 +59,4 @@ def choose(opened: OpenModel, text: str, choices: Sequence[str], long: Long = "a
         LabelScore(index, choice, float(logits[index]), float(shares[index]))
         for index, choice in enumerate(named)
     ]
-    return Choosing(tuple(scores), int(logits.argmax()), length)
+    return Choosing(tuple(scores), int(logits.argmax()), length, cut)

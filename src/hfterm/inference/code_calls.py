@@ -26,10 +26,11 @@ class Body(NamedTuple):
     name: str = "text"
 
 
+# some configs lack the attribute
 PADDING = """\
 if tokenizer.pad_token is None:
     tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-if model.config.pad_token_id is None:
+if getattr(model.config, "pad_token_id", None) is None:
     model.config.pad_token_id = tokenizer.pad_token_id
 """
 

@@ -76,7 +76,10 @@ def seq2seq(info: LoadedInfo, options: TaskOptions) -> Body:
     once = (
         "from transformers.modeling_outputs import BaseModelOutput\n\n"
         + ACCEPTED
-        + "start = model.config.decoder_start_token_id\n"
+        # an attribute that the configs of some architectures lack
+        + 'start = getattr(model.config, "decoder_start_token_id", None)\n'
+        "if start is None:\n"
+        "    start = model.generation_config.decoder_start_token_id\n"
         "if start is None:\n"
         "    start = tokenizer.pad_token_id\n"
         "stops = model.generation_config.eos_token_id\n"

@@ -103,7 +103,7 @@ def generate(
     if job.partial:
         ended = "you"
     shown = str(opened.text.decode(new, skip_special_tokens=True))
-    return Generation(prompt, shown, tuple(steps), length, ended, seconds)
+    return Generation(prompt, shown, tuple(steps), length, ended, seconds, prepared.cut)
 
 
 def step_of(opened: OpenModel, index: int, id_: int, logits: Tensor) -> Step:

@@ -47,8 +47,11 @@ def ensure_padding(opened: OpenModel) -> None:
     tokenizer = opened.text
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    if opened.model.config.pad_token_id is None and tokenizer.pad_token_id is not None:
-        opened.model.config.pad_token_id = int(cast("int", tokenizer.pad_token_id))
+    config = opened.model.config
+    # an attribute of the config that some architectures lack, RWKV say
+    unset = getattr(config, "pad_token_id", None) is None
+    if unset and tokenizer.pad_token_id is not None:
+        config.pad_token_id = int(cast("int", tokenizer.pad_token_id))
 
 
 def too_long(opened: OpenModel, tokens: int, what: str = "text") -> HftermError:
@@ -166,8 +169,8 @@ def model_inputs(opened: OpenModel, encoding: Mapping[str, object]) -> dict[str,
         if name in accepted
     }
     ids = inputs["input_ids"]
-    rows = int(cast("Tensor", opened.model.get_input_embeddings().weight).shape[0])
-    if ids.numel() and int(ids.max()) >= rows:
+    rows = _vocabulary(opened)
+    if rows is not None and ids.numel() and int(ids.max()) >= rows:
         raise HftermError(
             "vocabulary",
             f"The tokenizer gives id {int(ids.max()):,}, but the model knows only {rows:,}.",
@@ -186,6 +189,15 @@ def model_inputs(opened: OpenModel, encoding: Mapping[str, object]) -> dict[str,
     return inputs
 
 
+def _vocabulary(opened: OpenModel) -> int | None:
+    """Ids that the model has embeddings for; None when its class does not say where they are."""
+    try:
+        embeddings = opened.model.get_input_embeddings()
+    except NotImplementedError:  # of a repository's own code: the library finds none by itself
+        return None
+    return int(cast("Tensor", embeddings.weight).shape[0])
+
+
 def check_finite(opened: OpenModel, logits: Tensor) -> None:
     """Refuse logits that are no numbers, naming the weights at fault.
 
@@ -201,16 +213,20 @@ def check_finite(opened: OpenModel, logits: Tensor) -> None:
         for name, weight in opened.model.named_parameters()
         if weight.is_floating_point() and not bool(torch.isfinite(weight).all())
     ]
-    cause = (
-        f"{len(bad)} weights hold NaN or infinite values, {bad[0]} the first"
-        if bad
-        else f"the weights are finite, so {opened.info.dtype} overflowed"
-    )
-    raise HftermError(
-        "not-finite",
-        f"The logits are NaN or infinite: {cause}.",
-        "Load it in float32; if that is no better, the checkpoint is damaged.",
-    )
+    if len(bad) == 1:
+        cause = f"1 weight holds NaN or infinite values, {bad[0]}"
+    elif bad:
+        cause = f"{len(bad):,} weights hold NaN or infinite values, {bad[0]} the first"
+    else:
+        cause = f"the weights are finite, so {opened.info.dtype} overflowed"
+    remedy = "Load it in float32; if that is no better, the checkpoint is damaged."
+    if opened.info.dtype == "float32":
+        remedy = (
+            "The checkpoint is damaged: fetch it again, or choose another model."
+            if bad
+            else "No dtype here is wider: choose another model or checkpoint."
+        )
+    raise HftermError("not-finite", f"The logits are NaN or infinite: {cause}.", remedy)
 
 
 def special_of(prepared: Prepared, window: int) -> list[bool]:

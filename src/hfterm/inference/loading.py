@@ -64,7 +64,7 @@ class OpenModel:
             raise HftermError(
                 "no-tokenizer",
                 f"{self.info.spec.ref} has no tokenizer.",
-                "Name one to use with it, minilm say.",
+                "Name another model's, minilm say: F7 on the screen, --tokenizer in a command.",
             )
         return self.tokenizer
 
@@ -345,7 +345,7 @@ def _tokenizer(source: ModelSource, spec: ModelSpec, job: Job) -> PreTrainedToke
             raise HftermError(
                 "no-tokenizer",
                 f"The tokenizer of {spec.tokenizer} can't be opened: {str(error)[:200]}",
-                "Name another one, minilm say.",
+                "Name another model's, minilm say: F7 on the screen, --tokenizer in a command.",
             ) from error
         return None
     return cast("PreTrainedTokenizerBase", tokenizer)

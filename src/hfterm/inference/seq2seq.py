@@ -29,6 +29,27 @@ def forced_tokens(config: GenerationConfig | None) -> tuple[int | None, int | No
     return found[0], found[1]
 
 
+def start_token(opened: OpenModel) -> tuple[int, bool]:
+    """The token that the decoder starts with, and whether `generate` has to be told it.
+
+    Raises:
+        HftermError: neither the model nor the tokenizer says one.
+    """
+    model = opened.model
+    # an attribute of the config that some architectures lack: T5's has it from a checkpoint only
+    start: int | None = getattr(model.config, "decoder_start_token_id", None)
+    own: int | None = getattr(model.generation_config, "decoder_start_token_id", None)
+    if start is None:
+        start = cast("int | None", opened.text.pad_token_id) if own is None else own
+    if not isinstance(start, int):
+        raise HftermError(
+            "no-start",
+            "The config does not say which token the decoder starts with.",
+            "Set decoder_start_token_id.",
+        )
+    return start, own is None
+
+
 def decode_by_hand(
     opened: OpenModel, text: str, *, new_tokens: int = 20, long: Long = "ask",
     job: Job | None = None,
@@ -51,15 +72,8 @@ def decode_by_hand(
         )
     prepared = prepare(opened, text, long="truncate" if long == "window" else long)
     ids, mask = prepared.inputs["input_ids"], prepared.inputs.get("attention_mask")
-    start = model.config.decoder_start_token_id
-    if start is None:
-        start = opened.text.pad_token_id
-    if not isinstance(start, int):
-        raise HftermError(
-            "no-start",
-            "The config does not say which token the decoder starts with.",
-            "Set decoder_start_token_id.",
-        )
+    start, untold = start_token(opened)
+    told = {"decoder_start_token_id": start} if untold else {}
     ends = model.generation_config.eos_token_id if model.generation_config else None
     stops = {ends} if isinstance(ends, int) else set(ends or ())
     # what generate() puts at the first and the last place whatever the logits say, as BART's does
@@ -95,7 +109,7 @@ def decode_by_hand(
             "Tensor",
             model.generate(  # pyright: ignore[reportCallIssue]
                 input_ids=ids, attention_mask=mask, max_new_tokens=asked, do_sample=False,
-                num_beams=1,
+                num_beams=1, **told,
             ),
         )  # fmt: skip
     new = decoded[0, 1:].tolist()
@@ -113,4 +127,5 @@ def decode_by_hand(
         text=str(opened.text.decode(new, skip_special_tokens=True)),
         ended=ended,
         same_as_generate=whole[0, 1 : 1 + len(new)].tolist() == new,
+        cut=prepared.cut,
     )

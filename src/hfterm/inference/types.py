@@ -118,12 +118,18 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Answering(msgspec.Struct, frozen=True, tag=True):
-    """The n-best answers, best first, and what "no answer" scores (the span of ``[CLS]``)."""
+    """The n-best answers, best first, and what "no answer" scores (the span of ``[CLS]``).
+
+    Attributes:
+        windows: windows the context was read in; the best spans of them all are kept.
+        cut: tokens of the context that were cut off.
+    """
 
     answers: tuple[Answer, ...]
     no_answer: float
     tokens: int
     windows: int
+    cut: int
 
 
 class Filling(msgspec.Struct, frozen=True):
@@ -164,6 +170,7 @@ class Generation(msgspec.Struct, frozen=True, tag=True):
     Attributes:
         prompt: what the model was given, chat template applied if it was.
         ended: ``end token``, ``length``, ``context full`` or ``you``.
+        cut: tokens that were cut off the prompt's beginning.
     """
 
     prompt: str
@@ -172,6 +179,7 @@ class Generation(msgspec.Struct, frozen=True, tag=True):
     prompt_tokens: int
     ended: str
     seconds: float
+    cut: int
 
 
 class Embedding(msgspec.Struct, frozen=True, tag=True):
@@ -194,19 +202,32 @@ class Embedding(msgspec.Struct, frozen=True, tag=True):
 
 
 class ZeroShot(msgspec.Struct, frozen=True, tag=True):
-    """Candidate labels, likeliest first. `note` says which of the model's labels was taken."""
+    """Candidate labels, likeliest first.
+
+    Attributes:
+        cut: tokens that were cut off, with the label that takes most.
+        note: which of the model's labels was taken.
+    """
 
     scores: tuple[LabelScore, ...]
     entailment: str
+    cut: int
     note: str = ""
 
 
 class Choosing(msgspec.Struct, frozen=True, tag=True):
-    """Choices in the order they were given; `best` is an index."""
+    """Choices in the order they were given.
+
+    Attributes:
+        best: an index.
+        tokens: of the text with the longest choice.
+        cut: tokens of the text that were cut off for it.
+    """
 
     scores: tuple[LabelScore, ...]
     best: int
     tokens: int
+    cut: int
 
 
 class EncodedToken(msgspec.Struct, frozen=True):
@@ -226,6 +247,7 @@ class Seq2Seq(msgspec.Struct, frozen=True, tag=True):
         start: the token the decoder starts with.
         steps: greedy.
         same_as_generate: whether `generate` takes the same tokens.
+        cut: tokens of the text that were cut off.
     """
 
     shape: tuple[int, int, int]
@@ -235,6 +257,7 @@ class Seq2Seq(msgspec.Struct, frozen=True, tag=True):
     text: str
     ended: str
     same_as_generate: bool
+    cut: int
 
 
 Prediction = (

@@ -69,11 +69,13 @@ def zero_shot(
         )
     entailment, opposite, note = entailment_label(opened)
     rows: list[Tensor] = []
+    cut = 0
     for name in names:
         # a window would be another premise: a text that does not fit is cut or refused
         prepared = prepare(
             opened, text, template.replace("{}", name), "truncate" if long == "window" else long
         )
+        cut = max(cut, prepared.cut)
         with memory_errors("this text"), torch.no_grad():
             rows.append(opened.model(**prepared.inputs).logits[0].float())
     logits = torch.stack(rows)
@@ -87,4 +89,4 @@ def zero_shot(
         for index, name in enumerate(names)
     ]
     scores.sort(key=lambda score: -score.probability)
-    return ZeroShot(tuple(scores), opened.info.labels[entailment], note)
+    return ZeroShot(tuple(scores), opened.info.labels[entailment], cut, note)

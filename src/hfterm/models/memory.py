@@ -249,10 +249,12 @@ def _rule_of_thumb(config: PreTrainedConfig, run: Run, purpose: Purpose, width: 
     """
     text = config.get_text_config(decoder=True)
     tokens, hidden = run.batch * run.context, int(text.hidden_size)
-    heads, layers = int(text.num_attention_heads), int(text.num_hidden_layers)
+    # an attribute of the config that models without attention lack: they keep no keys either
+    heads: int = getattr(text, "num_attention_heads", 0)
+    layers = int(text.num_hidden_layers)
     layer = tokens * (34 * hidden + 5 * heads * run.context) * width // 2
     if purpose == "inference":
-        return layer, 0, 0, 2 * layers * tokens * hidden * width
+        return layer, 0, 0, 2 * layers * tokens * hidden * width if heads else 0
     inputs = layers * tokens * hidden * width
     kept = layer + inputs if purpose == "QLoRA" else layers * layer
     return kept, 3 * 4 * tokens * int(text.vocab_size), 0, 0

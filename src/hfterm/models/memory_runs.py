@@ -65,7 +65,8 @@ def build(model_cls: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrai
     with torch.device("meta"):
         own = copy.deepcopy(config)
         text = own.get_text_config(decoder=True)
-        if text.pad_token_id is None:
+        # an attribute of the config that some architectures lack, RWKV say
+        if getattr(text, "pad_token_id", None) is None:
             text.pad_token_id = 0  # without one, no class takes a batch of texts to classify
         model = model_cls(own)
     model.tie_weights()

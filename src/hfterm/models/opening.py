@@ -166,6 +166,7 @@ def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
         # a concrete class, named by the user
         cls = getattr(transformers, auto, None)
         if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel):
+            _check_architecture(cls, config)
             return cls
         raise HftermError(
             "no-class", f"transformers has no class {auto!r}.", "Name an AutoModel class."
@@ -183,6 +184,20 @@ def concrete_of(auto: str, config: PreTrainedConfig) -> type[PreTrainedModel]:
         wanted = config.architectures or []
         return next((cls for cls in options if cls.__name__ in wanted), options[0])
     return cast("type[PreTrainedModel]", found)
+
+
+def _check_architecture(cls: type[PreTrainedModel], config: PreTrainedConfig) -> None:
+    """Refuse a class of another architecture, which would fail at a field the config lacks."""
+    wanted = cls.config_class
+    parts = tuple(config.sub_configs.values())  # a model of several has classes for each
+    if wanted is None or isinstance(config, wanted) or issubclass(wanted, parts):
+        return
+    raise HftermError(
+        "wrong-architecture",
+        f"{cls.__name__} is a class of {wanted.model_type}, and this is a {config.model_type} "
+        "model: its config is another one.",
+        f"Choose one that the Classes tab, or hfterm classes {config.model_type}, lists.",
+    )
 
 
 def on_meta(

@@ -64,7 +64,7 @@ def _overview(source: ModelSource, spec: ModelSpec, job: Job) -> ModelOverview:
         )
     main_auto = _main_auto(source, config, known)
     main = known[main_auto]
-    notes = _notes(source, config)
+    notes = _notes(source, config, code_runs=spec.allow_code)
     reports: dict[str, ClassReport] = {}
     counted: PreTrainedModel | None = None
     base_names: set[str] = set()
@@ -124,7 +124,7 @@ def _family(config: PreTrainedConfig) -> Family:
     return family
 
 
-def _notes(source: ModelSource, config: PreTrainedConfig) -> list[str]:
+def _notes(source: ModelSource, config: PreTrainedConfig, *, code_runs: bool) -> list[str]:
     notes: list[str] = []
     if source.kind == "architecture":
         notes.append(
@@ -136,9 +136,9 @@ def _notes(source: ModelSource, config: PreTrainedConfig) -> list[str]:
     if source.weights == "pickle":
         notes.append("Its weights are pickle files (.bin), which can run code when opened.")
     if source.code:
+        files = f"Its repository brings Python ({', '.join(source.code)}), which "
         notes.append(
-            f"Its repository brings Python ({', '.join(source.code)}), which is not run without "
-            "your yes."
+            files + ("runs, as you said yes." if code_runs else "is not run without your yes.")
         )
     return notes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hfterm.models.types import LoadingReport, Parameter, ParameterTree
 
@@ -17,6 +17,7 @@ def parameter_tree(model: PreTrainedModel, report: LoadingReport | None = None) 
         model: whose parameters.
         report: what loading it would leave; None when there is no checkpoint.
     """
+    there: Literal["stored", "random"] = "random" if report is None else "stored"
     report = report or LoadingReport()
     missing = set(report.missing)
     mismatched = {found.name for found in report.mismatched}
@@ -33,11 +34,7 @@ def parameter_tree(model: PreTrainedModel, report: LoadingReport | None = None) 
                 count=0 if tied else parameter.numel(),
                 trainable=parameter.requires_grad,
                 tied_to=tied_to if tied else "",
-                state="new"
-                if name in missing
-                else "mismatched"
-                if name in mismatched
-                else "stored",
+                state="new" if name in missing else "mismatched" if name in mismatched else there,
             )
         )
     return ParameterTree(type(model).__name__, tuple(found))

@@ -164,7 +164,8 @@ class Parameter(msgspec.Struct, frozen=True):
         count: values; 0 when it is tied, since it is counted where it is tied to.
         trainable: whether it takes a gradient as it is loaded.
         tied_to: the parameter it is the same tensor as; empty when it is its own.
-        state: ``stored``, ``new`` (not in the checkpoint), or ``mismatched``.
+        state: ``stored``, ``new`` (not in the checkpoint), ``mismatched``, or ``random`` (there
+            is no checkpoint).
     """
 
     name: str
@@ -173,7 +174,7 @@ class Parameter(msgspec.Struct, frozen=True):
     count: int
     trainable: bool
     tied_to: str = ""
-    state: Literal["stored", "new", "mismatched"] = "stored"
+    state: Literal["stored", "new", "mismatched", "random"] = "stored"
 
 
 class ParameterTree(msgspec.Struct, frozen=True):

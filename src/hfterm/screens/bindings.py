@@ -8,9 +8,9 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from hfterm.screens.attention.screen import AttentionScreen
+from hfterm.screens.load_modal import LoadModal
 from hfterm.screens.models.model_list import ModelList
 from hfterm.screens.models.screen import ModelsScreen
-from hfterm.screens.predict.load_modal import LoadModal
 from hfterm.screens.predict.screen import PredictScreen
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.tokenize.screen import TokenizeScreen

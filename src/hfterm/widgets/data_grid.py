@@ -52,12 +52,14 @@ class GridColumn:
         right: numbers are right-aligned.
         most: widest, in cells.
         stretch: takes exactly the width that the others leave, and is cut to it.
+        name: in a file, where there is no label. A column with neither is only drawn.
     """
 
     label: str
     right: bool = False
     most: int = 28
     stretch: bool = False
+    name: str = ""
 
 
 class GridSource(Protocol):

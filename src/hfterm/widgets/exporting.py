@@ -6,7 +6,7 @@ import csv
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,14 +35,17 @@ def write_table(source: GridSource, path: Path, job: Job) -> None:
     check_target(path)
     handle, temporary = -1, ""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        # not mkstemp: its files are the owner's only, where the user's umask may allow others
+        name = str(path.parent / f".{path.name}.{secrets.token_hex(4)}")
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        temporary = name
         if path.suffix == ".parquet":
             os.close(handle)
             _write_parquet(source, Path(temporary), job)
             Path(temporary).replace(path)
             return
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", newline="") as file:
-            names = [column.label for column in source.columns]
+            names = [name for _, name in _columns(source)]
             rows = _rows(source, job)
             if path.suffix == ".csv":
                 writer = csv.writer(file)
@@ -92,21 +95,29 @@ def _write_parquet(source: GridSource, path: Path, job: Job) -> None:
 
     rows = list(_rows(source, job))
     columns: dict[str, object] = {}
-    for index, name in enumerate(column.label for column in source.columns):
+    for index, (_, name) in enumerate(_columns(source)):
         values = [row[index] for row in rows]
         kinds = {type(value) for value in values if value is not None}
         if len(kinds) > 1 and kinds != {int, float}:
             values = [None if value is None else str(value) for value in values]
-        columns[name or f"column {index + 1}"] = values
+        columns[name] = values
     parquet.write_table(arrow.table(columns), path)
+
+
+def _columns(source: GridSource) -> list[tuple[int, str]]:
+    """(place, name) of the columns that a file gets: a bar has no name, and no values."""
+    named = ((place, column.label or column.name) for place, column in enumerate(source.columns))
+    return [(place, name) for place, name in named if name]
 
 
 def _rows(source: GridSource, job: Job) -> Iterator[list[str | int | float | bool | None]]:
     count = len(source)
+    wanted = [place for place, _ in _columns(source)]
     for index in range(count):
         if index % 2_000 == 0:
             job.progress("writing", index, count, "rows")
-        yield list(source.values(index))
+        values = source.values(index)
+        yield [values[place] for place in wanted]
 
 
 def _discard(temporary: str) -> None:

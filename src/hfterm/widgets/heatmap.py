@@ -163,7 +163,7 @@ share of the row's largest. `·` is what a mask excludes, `×` what is not a num
     def weight(self) -> float:
         """What is under the crosshair; NaN without a map."""
         if self._map is None:
-            return float("wrong")
+            return float("nan")
         return self._map.weight(self._view.row, self._view.column)
 
     @property

@@ -120,7 +120,7 @@ def report_lines(report: ClassReport) -> list[str]:
 def config_rows(entries: Iterable[ConfigEntry]) -> Rows:
     """Every field; a ● where it is not the default."""
     columns = (
-        GridColumn("", most=1),
+        GridColumn("", most=1, name="differs"),
         GridColumn("field", most=40),
         GridColumn("value", most=60),
         GridColumn("default", most=40),
@@ -155,7 +155,7 @@ def parameter_rows(parameters: Sequence[Parameter]) -> Rows:
     values: list[list[str | int | bool | None]] = []
     for found in parameters:
         state = f"tied to {found.tied_to}" if found.tied_to else found.state
-        tone: Tone = "warning" if found.state != "stored" else "dim"
+        tone: Tone = "warning" if found.state in ("new", "mismatched") else "dim"
         cells.append(
             [
                 Cell(elide_middle(displayable(found.name), 64)),
@@ -257,7 +257,7 @@ def memory_rows(report: MemoryReport) -> Rows:
 def lora_rows(estimate: LoraEstimate) -> Rows:
     """Modules that can be adapted; ● where they are."""
     columns = (
-        GridColumn("", most=1),
+        GridColumn("", most=1, name="adapted"),
         GridColumn("module", most=30),
         GridColumn("modules", right=True),
         GridColumn("out × in", most=30),

@@ -73,7 +73,9 @@ def detail(prediction: Prediction) -> list[str]:
         case Answering():
             return [
                 f"“No answer” scores {prediction.no_answer:.4f} · "
-                f"{_fitting(prediction.tokens, prediction.windows, 0)}"
+                + _fitting(
+                    prediction.tokens, prediction.windows, prediction.cut, "their best spans kept"
+                )
             ]
         case MaskFilling():
             return [_fitting(prediction.tokens, 1, prediction.cut)]
@@ -82,7 +84,8 @@ def detail(prediction: Prediction) -> list[str]:
             return [
                 prediction.text,
                 f"{prediction.prompt_tokens:,} + {len(prediction.steps):,} tokens · "
-                f"{rate:.1f} tokens/s · ended by {prediction.ended}",
+                f"{rate:.1f} tokens/s · ended by {prediction.ended}"
+                + (f" · the prompt's first {prediction.cut:,} cut off" if prediction.cut else ""),
             ]
         case Embedding():
             return [
@@ -92,22 +95,29 @@ def detail(prediction: Prediction) -> list[str]:
             ]
         case ZeroShot():
             taken = f"Entailment is the label {prediction.entailment}."
-            return [prediction.note or taken]
+            lost = f"Of the text, {prediction.cut:,} tokens were cut off: it did not fit."
+            return [prediction.note or taken, *([lost] if prediction.cut else [])]
         case Choosing():
-            return [f"{prediction.tokens:,} tokens with the longest option"]
+            return [
+                f"{prediction.tokens:,} tokens with the longest option"
+                + (f" · the text's last {prediction.cut:,} cut off" if prediction.cut else "")
+            ]
         case Seq2Seq():
             same = "the same tokens as" if prediction.same_as_generate else "other tokens than"
             return [
                 prediction.text,
                 f"encoder states {list(prediction.shape)} · starts with {prediction.start} · "
-                f"ended by {prediction.ended} · {same} generate()",
+                f"ended by {prediction.ended} · {same} generate()"
+                + (f" · the text's last {prediction.cut:,} cut off" if prediction.cut else ""),
             ]
 
 
-def _fitting(tokens: int, windows: int, cut: int) -> str:
+def _fitting(
+    tokens: int, windows: int, cut: int, joined: str = "their logits averaged"
+) -> str:  # fmt: skip
     parts = [f"{tokens:,} tokens"]
     if windows > 1:
-        parts.append(f"read in {windows:,} windows, their logits averaged")
+        parts.append(f"read in {windows:,} windows, {joined}")
     if cut:
         parts.append(f"the last {cut:,} cut off")
     return " · ".join(parts)

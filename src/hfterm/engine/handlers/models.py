@@ -58,7 +58,7 @@ def list_parameters(request: ask.ListParameters, job: Job) -> types.ParameterTre
     """The parameters."""
     from hfterm.models.parameters import parameter_tree
 
-    model, report, _ = _shape(request.spec, job)
+    model, report, _ = _shape(request.spec, job)  # no report: it has no weights
     return parameter_tree(model, report)
 
 
@@ -83,8 +83,8 @@ def estimate_memory(request: ask.EstimateMemory, job: Job) -> MemoryReport:
         rows = lora_estimate(model, request.rank, targets).rows
         targets = [row.module for row in rows if row.chosen]
     return memory_report(
-        request.spec.ref, model, config, report, context=request.context, batch=request.batch,
-        rank=request.rank, targets=targets, job=job,
+        request.spec.ref, model, config, report or types.LoadingReport(),
+        context=request.context, batch=request.batch, rank=request.rank, targets=targets, job=job,
     )  # fmt: skip
 
 
@@ -99,14 +99,14 @@ def compare_models(request: ask.CompareModels, job: Job) -> types.ModelCompariso
 
 def _shape(
     spec: types.ModelSpec, job: Job
-) -> tuple[PreTrainedModel, types.LoadingReport, PreTrainedConfig]:
-    """A class on the meta device, what loading would leave, and the config."""
+) -> tuple[PreTrainedModel, types.LoadingReport | None, PreTrainedConfig]:
+    """A class on the meta device, what loading would leave (None without weights), the config."""
     from hfterm.models import opening
 
     source = opening.find(spec.ref, job)
     config = opening.load_config(source, spec.num_labels, allow_code=spec.allow_code)
     cls = opening.concrete_of(spec.auto, config)
     if source.weights == "none" or spec.random:
-        return opening.on_meta(cls, config), types.LoadingReport(), config
+        return opening.on_meta(cls, config), None, config
     model, report = opening.dry_run(source, cls, config, spec, job)
     return model, report, config

@@ -23,8 +23,9 @@ class ParametersPage(ModelPage):
     HELP = """\
 ## Parameters
 Every parameter of the chosen class: shape, dtype as stored, count (tied ones count once), whether
-it is in the checkpoint or new. `by module` sums them up, `depth` says how finely. `search` looks
-in names. Built on the meta device: an 80 GB model costs nothing here.
+it is in the checkpoint or new (random, where there are no weights). `by module` sums them up,
+`depth` says how finely. `search` looks in names. Built on the meta device: an 80 GB model costs
+nothing here.
 """
 
     _tree: ParameterTree | None = None

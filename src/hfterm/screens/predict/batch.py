@@ -32,8 +32,9 @@ class BatchPage(PredictPage):
 ## Batch
 Predicts every row of a starter data set (`reviews`, `sms-spam`) or a file (`.csv`, `.tsv`,
 `.jsonl`, `.json`, `.parquet`, or one text a line), the first ones or some at random from all over.
-`Esc` stops within a batch and keeps the rows until then. With a column of true labels: accuracy, F1
-and the confusion matrix. `Ctrl+E` writes the rows as CSV, JSONL or Parquet.
+`Esc` stops within a batch and keeps the rows until then, of texts to classify the shorter ones
+first. With a column of true labels: accuracy, F1 and the confusion matrix. `Ctrl+E` writes the rows
+as CSV, JSONL or Parquet.
 """
 
     _shown: tuple[Question, LoadedInfo, BatchOptions, str, BatchTable] | None = None

@@ -50,6 +50,7 @@ module after backward. Entities and answers are marked in the text. `F5` runs it
         """Predict the text; the model is loaded if it is not."""
         question = self.asked()
         if question is not None:
+            self.about = question
             self.start(self._predict(question))
 
     async def _predict(self, question: Question) -> None:
@@ -104,6 +105,7 @@ module after backward. Entities and answers are marked in the text. `F5` runs it
 
     def outdated(self) -> None:
         """Another task: its result comes with F5."""
+        self.about = None
         if self._shown is None:
             return
         self._shown = None

@@ -34,6 +34,9 @@ class PredictPage(TabPage):
 
     question: Callable[[], Question]
 
+    about: Question | None = None
+    """What is shown, or being predicted, answers this; None when there is nothing."""
+
     def asked(self) -> Question | None:
         """What the screen asks; None when a field is wrong, and the notice then says so."""
         try:

@@ -111,7 +111,7 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
 
 def _findings(audit: Audit) -> Rows:
     columns = (
-        GridColumn(""),
+        GridColumn("", name="severity"),
         GridColumn("what", most=34),
         GridColumn("count", right=True),
         GridColumn("detail", most=400, stretch=True),

@@ -27,8 +27,10 @@ dtype, quantization, device, random weights, labels of a new head. `Tab` moves, 
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("alt+l", "load", "Load", id="load-window.load", tooltip="Load it so"),
-    ]
+        # priority: a terminal sends the letter along, which a field would take
+        Binding("alt+l", "load", "Load", priority=True, id="load-window.load",
+                tooltip="Load it so"),
+    ]  # fmt: skip
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
