@@ -11,10 +11,13 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from hfterm.text import elide_start, foreign
+from hfterm.text import elide_start, fit, foreign
 
-LEAST = 8
-"""Cells of a name that are kept."""
+LEAST = 16
+"""Cells of a name that are kept, before what is said of it gives way as well."""
+
+TIGHT = 100
+"""Columns below which the words stand closer, so that the name has room."""
 
 
 class ModeWord(Static):
@@ -46,6 +49,7 @@ class ModeBar(Horizontal):
     DEFAULT_CSS = """
     ModeBar { height: 1; padding: 0 1; }
     ModeBar > ModeWord { width: auto; margin-right: 3; color: $text-muted; }
+    ModeBar.-tight > ModeWord { margin-right: 1; }
     ModeBar > ModeWord.-current { color: $accent; text-style: bold; }
     ModeBar > #mode-subject { width: 1fr; text-align: right; }
     """
@@ -62,17 +66,25 @@ class ModeBar(Horizontal):
             yield ModeWord(number, mode, title, current=mode == self._current)
         yield Static("", id="mode-subject", markup=False)
 
+    def on_mount(self) -> None:
+        """As close as the window is narrow, before the first frame."""
+        self.set_class(self.app.size.width < TIGHT, "-tight")
+
     def show_subject(self, name: str, facts: str) -> None:
-        """Name what is open. `name` may be anything; it is what gives way where room is short."""
+        """Name what is open. `name` may be anything. Where room is short it gives way first."""
         self._subject = (name, facts)
         line = self.query_one("#mode-subject", Static)
         if line.size.width:
-            name = elide_start(name, max(LEAST, line.size.width - cell_len(facts) - 2))
+            room = line.size.width
+            name = elide_start(name, max(min(LEAST, room), room - cell_len(facts) - 2))
+            left = max(0, room - cell_len(name) - 2)
+            facts = fit(facts, left) if cell_len(facts) > left else facts
         subject = Content.assemble(foreign(name, "bold"), "  ", foreign(facts, "dim"))
         # its width is what the modes leave: laying the screen out again would change nothing
         line.update(subject, layout=False)
 
     def on_resize(self) -> None:
         """The name takes what there is."""
+        self.set_class(self.app.size.width < TIGHT, "-tight")
         if any(self._subject):
             self.call_after_refresh(self.show_subject, *self._subject)
