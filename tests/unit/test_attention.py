@@ -107,6 +107,33 @@ def test_other_architectures(model_zoo: dict[str, Path], name: str) -> None:
         assert not upper.any()
 
 
+SMALL = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64,
+    "vocab_size": 30_522,
+}  # fmt: skip
+OTHERS: dict[str, dict[str, object]] = {
+    "albert": {"embedding_size": 16},  # its layers are one module
+    "mistral": {"num_key_value_heads": 2, "sliding_window": 4},
+    "gemma2": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4},
+    "deberta-v2": {},  # its attention is of its own kind
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
+}
+
+
+@pytest.mark.parametrize("name", list(OTHERS))
+def test_architectures_of_other_kinds(tmp_path: Path, name: str) -> None:
+    import transformers
+
+    config = transformers.AutoConfig.for_model(name, **(SMALL | OTHERS[name]))
+    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+    opened = load_model(ModelSpec(ref=str(tmp_path), auto="", tokenizer="minilm"))
+    capture = check_equal(opened)
+    axis = capture.summary.axis("self")
+    assert (axis.layers, axis.heads) == (2, 4)
+    windows = {"mistral": (4, 4), "gemma2": (4, 0)}
+    assert axis.windows == windows.get(name, (0, 0))
+
+
 def test_some_queries_at_a_time_is_the_same(
     smollm2: OpenModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +308,23 @@ def test_a_model_without_attention(tmp_path: Path) -> None:
     opened.model.resize_token_embeddings(len(opened.text))
     with pytest.raises(HftermError, match="no attention"):
         Capture(opened, TEXT)
+
+
+def test_a_model_that_refuses_eager_attention(
+    model_zoo: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = opened_at(str(model_zoo["bert"]))
+    real = opened.model.set_attn_implementation
+
+    def refuse(name: str) -> None:
+        if name in ("eager", "hfterm_rows"):
+            raise ValueError(f"{name} is not supported")
+        real(name)
+
+    monkeypatch.setattr(opened.model, "set_attn_implementation", refuse)
+    with pytest.raises(HftermError, match="can't run eager attention") as caught:
+        Capture(opened, TEXT)
+    assert caught.value.remedy
 
 
 def test_weights_that_are_no_numbers(model_zoo: dict[str, Path]) -> None:

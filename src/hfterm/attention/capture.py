@@ -149,7 +149,8 @@ class Capture:
             window = text.to_dict().get("sliding_window")
             kinds = layer_kinds(text)
             if isinstance(window, int) and len(kinds) == layers:
-                windows = tuple(window if "sliding" in kind else 0 for kind in kinds)
+                # without kinds of layers, as in Mistral, the window is every layer's
+                windows = tuple(window if "sliding" in kind or not kind else 0 for kind in kinds)
         return Axis(
             side=side, layers=layers, heads=heads, kv_heads=kv_heads, causal=causal,
             windows=windows, queries="target" if side in ("decoder", "cross") else "source",

@@ -69,7 +69,9 @@ class Pass(ABC):
 
 
 def sites_of(model: PreTrainedModel) -> list[Site]:
-    """The attention modules in the order in which a pass calls them; none when it calls none.
+    """The attention modules in the order in which a pass calls them.
+
+    None when it calls none that go through transformers' interface, or one of them twice.
 
     They are found by a pass over three tokens (and two of a target, by which cross-attention is
     told from the decoder's own).
@@ -91,6 +93,8 @@ def sites_of(model: PreTrainedModel) -> list[Site]:
         told["decoder_input_ids"] = ids[:, :2]
     with watching(model, watch), torch.inference_mode():
         _base(model)(**told)
+    if len({id(module) for module, _, _ in calls}) < len(calls):
+        return []  # layers share a module, as ALBERT's do: its inputs would be the last layer's
     found: list[Site] = []
     counts: dict[Side, int] = {}
     for module, query, key in calls:
@@ -242,6 +246,14 @@ class WholePass(Pass):
                     _base(model)(**inputs, output_attentions=True, output_hidden_states=True,
                                  use_cache=False),
                 )  # fmt: skip
+        except (ValueError, TypeError, NotImplementedError) as error:
+            # in one of these ways a model refuses eager attention, or to give its weights
+            raise HftermError(
+                "no-eager",
+                f"{type(model).__name__} can't run eager attention, which weights come from: "
+                f"{error}",
+                "Choose a model whose class has eager attention.",
+            ) from error
         finally:
             model.set_attn_implementation(before)
         paired = bool(model.config.is_encoder_decoder)
@@ -266,11 +278,11 @@ class WholePass(Pass):
         if not self._weights:
             raise no_attention(model)
         for side, found in self._weights.items():
-            if found[0].ndim != 3 or (side != "cross" and found[0].shape[1] != found[0].shape[2]):
+            if any(tuple(one.shape[1:]) != _places(side, inputs) for one in found):
                 raise HftermError(
                     "local-attention",
                     f"{type(model).__name__} gives weights of the shape {tuple(found[0].shape)}, "
-                    "which are not queries × keys: it attends in blocks.",
+                    "which are not queries × keys: it attends in blocks or streams.",
                     "Choose a model with full or sliding-window attention.",
                 )
 
@@ -291,6 +303,13 @@ class WholePass(Pass):
             weights = weights[wanted.head : wanted.head + 1]
         first, last = wanted.rows or (0, weights.shape[1])
         wanted.see(first, weights[:, first:last])
+
+
+def _places(side: Side, inputs: Mapping[str, Tensor]) -> tuple[int, int]:
+    """How many queries and keys there are."""
+    source = int(inputs["input_ids"].shape[1])
+    target = int(inputs["decoder_input_ids"].shape[1]) if side in ("decoder", "cross") else source
+    return target, target if side == "decoder" else source
 
 
 def no_attention(model: PreTrainedModel) -> HftermError:
