@@ -120,6 +120,7 @@ principal components. Blue is opposite, orange is alike.
         if self._view == "positions":
             some = names[:: found.every]
             heat.set_map(found.similarity, some, some, signed=True)
+            heat.go_to(sight.query // found.every, heat.position[1])
         elif self._view == "layers":
             layers = ["embed", *(f"L{n}" for n in range(1, found.layers.shape[0]))]
             heat.set_map(found.layers, layers, layers, signed=True)
