@@ -23,7 +23,7 @@ def test_from_the_text_to_a_head(start: Start, columns: int, rows: int) -> None:
     terminal.wait_for("F5 runs the model")
     terminal.send(F5)
     terminal.wait_for(r"6 × 12 heads · 6 tokens")
-    terminal.wait_for(r"(L0 H0|layer 0 · head 0) ")
+    terminal.wait_for(r"(L0 H0|layer 0 · head 0)  \[CLS\] 0 →")
     terminal.send(ESC)
     terminal.send(DOWN * 2 + RIGHT)
     terminal.wait_for(r"(L2 H1|layer 2 · head 1) .*0\.\d{4}")

@@ -468,6 +468,18 @@ async def test_hostile_text_is_shown_and_never_obeyed(make_app: MakeApp) -> None
             assert "[" in shown(app)
 
 
+async def test_escape_leaves_the_text_while_a_map_is_on_its_way(make_app: MakeApp) -> None:
+    app = make_app(mode="attention", text=TEXT)
+    async with app.run_test(size=SIZE) as pilot:
+        await laid(pilot)
+        await pilot.press("f5")
+        await settled(pilot, lambda: screen(app).sight is not None)
+        await pilot.press("escape")
+        assert app.focused is screen(app).query_one(HeadGrid)
+        await settled(pilot, lambda: not np.isnan(heat(app).weight), "a map")
+        assert "Stopped" not in notice(app)
+
+
 async def test_layouts(make_app: MakeApp) -> None:
     app = make_app(mode="attention", text=TEXT)
     async with app.run_test(size=(80, 24)) as pilot:

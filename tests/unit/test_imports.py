@@ -163,7 +163,7 @@ def focusable(cls: type[Widget]) -> bool:
 
 GROUNDS = {
     "Modal", "WorkbenchScreen", "TabPage", "TokenizePage", "ModelPage", "PredictPage",
-    "AttentionPage", "AttentionDesk", "Drawn",
+    "AttentionPage", "AttentionDesk", "Drawn", "ModelScreen",
 }  # fmt: skip
 """Classes that others stand on."""
 

@@ -131,6 +131,10 @@ class AttentionPage(TabPage):
         """There is no pass any more; `why` stands in its place."""
         self.sight = None
 
+    def stop(self) -> bool:
+        """Cancel what takes so long that it is said; Esc means something else for the rest."""
+        return self.job_line.display and super().stop()
+
     def start(self, work: Coroutine[None, None, None]) -> None:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
