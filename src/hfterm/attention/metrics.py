@@ -84,7 +84,8 @@ class HeadMetrics:
         bins = torch.nn.functional.pad(squares, (0, 0, 0, -rows % self.rows_per_bin))
         bins = bins.view(heads, -1, self.rows_per_bin, bins.shape[2]).amax(2)
         at = start // self.rows_per_bin
-        self.picture[:, at : at + bins.shape[1], : bins.shape[2]] = bins
+        seen_before = self.picture[:, at : at + bins.shape[1], : bins.shape[2]]
+        seen_before[:] = torch.maximum(seen_before, bins)
         if self._cross:
             return
         for name, offset in (("self", 0), ("previous", -1), ("next", 1)):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, cast
 from hfterm.attention.rows import Enough, Wanted, watching
 from hfterm.attention.types import Side
 from hfterm.errors import HftermError
+from hfterm.inference.loading import trim
 from hfterm.job import Job
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ class Site:
     index: int
     heads: int
     kv_heads: int
+
+
+LONG = 1024
+"""Tokens from which memory is given back after each layer: weights come in pieces of many sizes,
+between whose remains the C library finds no room for the next.
+"""
 
 
 class Pass(ABC):
@@ -157,11 +164,14 @@ class RowPass(Pass):
             self._calls[id(layer)] = (args, kwargs)
             state = cast("Tensor", args[0] if args else kwargs["hidden_states"])
             self.hidden.setdefault(layers[id(layer)].side, []).append(state[0])
+            if state.shape[1] >= LONG:
+                trim()
 
         def left(stack: nn.Module, _args: object, output: object) -> None:
             # a tuple, or an output of transformers', which takes 0 as well
             last = cast("Sequence[Tensor]", output)[0]
             self.hidden[stacks[id(stack)].side].append(last[0])
+            trim()
 
         def watch(module: nn.Module, _query: Tensor, _key: Tensor) -> Wanted | None:
             job.check()

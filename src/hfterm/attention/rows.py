@@ -12,7 +12,7 @@ Imports torch inside functions: for an engine process.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Wanted:
 
     Attributes:
         see: is shown the weights.
-        unit: a chunk's queries are a multiple of this, but for the last chunk's.
+        unit: a chunk is whole units of queries, or a part of one unit.
         head: of one head alone; None for all.
         rows: from the first query to before the second; None for all.
         only: nothing but the weights is wanted.
@@ -127,14 +127,13 @@ def attend(
         picked = wanted.head if wanted is not None else None
     first, last = (0, queries) if wanted is None or wanted.rows is None else wanted.rows
     unit = wanted.unit if wanted is not None else 1
-    step = max(unit, CHUNK // (4 * query.shape[1] * keys) // unit * unit)
+    pieces = _pieces(queries, unit, max(1, CHUNK // (4 * query.shape[1] * keys)))
     outputs: list[Tensor] = []
-    for start in range(first if wanted is not None and wanted.only else 0, queries, step):
-        stop = min(start + step, queries)
+    for start, stop in pieces:
         if wanted is not None and wanted.only:
-            stop = min(stop, last)
-            if start >= last:
-                break
+            start, stop = max(start, first), min(stop, last)  # noqa: PLW2901 - a piece of it
+            if start >= stop:
+                continue
         mask, seen = _mask(attention_mask, query, start, stop, keys, causal)
         more = dict(kwargs)
         if bias is not None:
@@ -150,6 +149,22 @@ def attend(
     if wanted is not None and wanted.only:
         raise Enough
     return torch.cat(outputs, dim=1), None
+
+
+def _pieces(queries: int, unit: int, most: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of some queries at a time: whole units, or even parts of one, never across.
+
+    Args:
+        queries: how many there are.
+        unit: what the squares of a small map are high.
+        most: queries at once.
+    """
+    step = most // unit * unit if most >= unit else -(-unit // -(-unit // most))
+    block = max(step, unit)
+    for begin in range(0, queries, block):
+        end = min(begin + block, queries)
+        for start in range(begin, end, step):
+            yield start, min(start + step, end)
 
 
 def _one_head(

@@ -124,7 +124,7 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
                 skipped = unquantized_modules(source, cls, config, spec, job)
             model, report = _pretrained(source, cls, config, spec, skipped, job)
     model.eval()
-    _give_back()
+    give_back()
     job.progress(f"loading the tokenizer of {spec.ref}")
     tokenizer = _tokenizer(source, spec, job)
     weights = list(model.parameters())
@@ -160,11 +160,16 @@ def reads_both_ways(config: PreTrainedConfig) -> bool:
     return family_of(config.model_type) == "encoder" and not config.to_dict().get("is_decoder")
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return to the system what loading freed: quantizing leaves the whole float model behind."""
+    gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Return freed memory to the system, which the C library else keeps for itself."""
     import ctypes
 
-    gc.collect()
     with suppress(OSError, AttributeError):  # another C library has no malloc_trim
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
