@@ -147,6 +147,20 @@ def shown(app: HftermApp) -> str:
     )
 
 
+async def quiet(pilot: Pilot[None]) -> None:
+    """Wait until the picture stays the same over some turns of the loop."""
+    last, same = "", 0
+
+    def unchanged() -> bool:
+        nonlocal last, same
+        now = shown(pilot.app)
+        same = same + 1 if now == last else 0
+        last = now
+        return same >= 15
+
+    await settled(pilot, unchanged, "a picture that stays")
+
+
 def toasts(app: HftermApp) -> list[str]:
     """Every message that popped up and still stands."""
     return [note.message for note in app._notifications]

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from hfterm.widgets.data_grid import DataGrid
-from pilot_app import notice, settled, shown, tab
+from pilot_app import notice, quiet, settled, shown, tab
 
 Compare = Callable[..., bool]
 Steps = Callable[[Pilot[None]], Awaitable[None]]
@@ -61,6 +61,7 @@ def test_models_tab(
         else:
             await settled(pilot, lambda: "Nothing is loaded" in shown(pilot.app))
         await settled(pilot, lambda: "Esc stops" not in shown(pilot.app))
+        await quiet(pilot)
 
     assert snap_compare(studio(mode="models"), terminal_size=size, run_before=steps)
 
@@ -119,6 +120,7 @@ def test_predict_task(
         await pilot.press("f5")
         await settled(pilot, lambda: rows(pilot, "result-grid") > 0, "a result")
         await settled(pilot, lambda: "Esc stops" not in shown(pilot.app))
+        await quiet(pilot)
         await settled(pilot, lambda: "●" in shown(pilot.app), "the model in the status line")
 
     assert snap_compare(studio(mode="predict"), terminal_size=size, run_before=steps)
@@ -135,6 +137,7 @@ def test_predict_batch(
         await pilot.press("f5")
         await settled(pilot, lambda: rows(pilot, "batch-rows") == 24, "the rows")
         await settled(pilot, lambda: "Esc stops" not in shown(pilot.app))
+        await quiet(pilot)
 
     assert snap_compare(studio(mode="predict"), terminal_size=size, run_before=steps)
 
