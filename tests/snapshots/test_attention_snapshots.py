@@ -36,7 +36,7 @@ async def still(pilot: Pilot[None]) -> None:
     """Nothing is under way, and the status line is whole."""
     await settled(pilot, lambda: not desk(pilot).working)
     await settled(pilot, lambda: "Esc stops" not in shown(pilot.app))
-    await settled(pilot, lambda: "ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
+    await settled(pilot, lambda: "· ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
 
 
 async def looking(pilot: Pilot[None]) -> None:

@@ -29,11 +29,11 @@ async def described(pilot: Pilot[None]) -> None:
     """The classes, and the machine's load."""
     await settled(pilot, lambda: rows(pilot, "classes-grid") > 0, "the classes")
     await settled(pilot, lambda: rows(pilot, "models-grid") > 500, "the list")
-    await settled(pilot, lambda: "ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
+    await settled(pilot, lambda: "· ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
 
 
 async def predicting(pilot: Pilot[None]) -> None:
-    await settled(pilot, lambda: "ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
+    await settled(pilot, lambda: "· ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
     await settled(pilot, lambda: "F5 runs the model" in shown(pilot.app))
 
 

@@ -28,7 +28,7 @@ def named(size: tuple[int, int]) -> str:
 async def at_rest(pilot: Pilot[None]) -> None:
     """The verified table, a warm engine, the machine's load."""
     await ready(pilot)
-    await settled(pilot, lambda: "ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
+    await settled(pilot, lambda: "· ram" in shown(pilot.app) and "engine warm" in shown(pilot.app))
 
 
 def wrapped(pilot: Pilot[None]) -> bool:
@@ -182,7 +182,7 @@ def test_first_start(
     async def steps(pilot: Pilot[None]) -> None:
         app = pilot.app
         await settled(pilot, lambda: app.screen.query_one(StarterOffer).has_focus)
-        await settled(pilot, lambda: "ram" in shown(app) and "engine warm" in shown(app))
+        await settled(pilot, lambda: "· ram" in shown(app) and "engine warm" in shown(app))
 
     monkeypatch.setenv("HFTERM_STARTER", str(tmp_path))
     assert snap_compare(studio(), terminal_size=size, run_before=steps)
