@@ -50,6 +50,7 @@ def pause(seconds: float, job: Job) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         job.check()
+        # between two attempts there is nothing to wait on but the clock; a cancel is seen soon
         time.sleep(min(_POLL_SECONDS, left))
 
 

@@ -18,6 +18,7 @@ from hfterm.errors import HftermError
 from hfterm.models.types import LoadedInfo, ModelSpec
 from hfterm.screens.asking_code import REMOTE_CODE, CodeNeeded
 from hfterm.screens.attention.options import AttentionFields
+from hfterm.screens.attention.pages import TITLES, page_class
 from hfterm.screens.attention.sight import (
     AttentionPage,
     HeadPicked,
@@ -30,8 +31,6 @@ from hfterm.widgets.tab_page import TabPage
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 from hfterm.widgets.token_source import TokenSource
 from hfterm.widgets.token_strip import TokenStrip
-
-TITLES = ("Heads", "Ranking", "Lines", "Hidden", "Lens", "Compare")
 
 
 class AttentionDesk(TabPage):
@@ -68,8 +67,6 @@ class AttentionDesk(TabPage):
 
     def _maker(self, title: str) -> Callable[[str], AttentionPage]:
         def make(id_: str) -> AttentionPage:
-            from hfterm.screens.attention.pages import page_class
-
             return page_class(title)(self.engine, id=id_)
 
         return make

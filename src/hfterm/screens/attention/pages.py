@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hfterm.screens.attention.sight import AttentionPage
 
+TITLES = ("Heads", "Ranking", "Lines", "Hidden", "Lens", "Compare")
+
 
 def page_class(title: str) -> type[AttentionPage]:
     """The page of a tab."""

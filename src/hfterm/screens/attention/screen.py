@@ -12,6 +12,7 @@ from textual.widgets import Input, TextArea
 
 from hfterm.models.types import ModelSpec
 from hfterm.screens.attention.keys import KEYS
+from hfterm.screens.attention.pages import TITLES
 from hfterm.screens.engines import Engines
 from hfterm.screens.model_screen import ModelScreen
 from hfterm.screens.start import StartOptions
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from hfterm.engine.client import EngineStatus
     from hfterm.screens.attention.desk import AttentionDesk
     from hfterm.screens.attention.sight import AttentionPage, Sight
-
-TITLES = ("Heads", "Ranking", "Lines", "Hidden", "Lens", "Compare")
 
 SAMPLE = "The cat sat on the mat because it was tired."
 """A pronoun, and two nouns that it could stand for."""
