@@ -62,11 +62,11 @@ class HftermApp(KeysInOrder):
     ENABLE_COMMAND_PALETTE = True
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark", "help", "Help", key_display="?", id="help",
+        Binding("f1,question_mark", "help", "Help", key_display="F1", id="help",
                 tooltip="What this screen and the focused thing do, with every key"),
         Binding("f2", "code", "Code", key_display="F2", id="code",
                 tooltip="The Python that reproduces what is shown"),
-        Binding("f9,y", "copy", "Copy", key_display="y", id="copy",
+        Binding("f9,y", "copy", "Copy", key_display="F9", id="copy",
                 tooltip="Copy the row, the selection or the text to the clipboard (OSC 52)"),
         Binding("ctrl+e", "export", "Export", key_display="^e", priority=True, id="export",
                 tooltip="Write the whole table to a CSV, JSON or JSONL file"),

@@ -86,6 +86,11 @@ def foreign_rich(text: str, style: str = "") -> Text:
     return Text(displayable(text), style=style)
 
 
+def label_name(label: str) -> str:
+    """A label as a screen shows it: never an empty cell."""
+    return displayable(label) if label.strip().strip(_NO_WIDTH) else token_label(label)
+
+
 def token_label(token: str) -> str:
     """A token as a table shows it: spaces visible, and never an empty cell.
 

@@ -408,3 +408,28 @@ async def test_out_of_memory_is_said_and_survived(make_app: MakeApp) -> None:
         await pilot.press("f5")
         await settled(pilot, lambda: len(table(app, "batch-rows")) == 4, "a smaller batch")
         assert app.model_engine.status.pid == pid
+
+
+async def test_a_starter_data_set_is_brought_when_it_is_asked_for(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starter_kit: Path
+) -> None:
+    """Nobody answers at the registry; then the data set is there, and the same key goes on."""
+    kit = tmp_path / "starter"
+    kit.mkdir()
+    (kit / "minilm").symlink_to(starter_kit / "minilm")
+    monkeypatch.setenv("HFTERM_STARTER", str(kit))
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    app = make_app(mode="predict", text="a good film", own_engine=True)
+    async with app.run_test(size=SIZE) as pilot:
+        await run(pilot)
+        await tab(pilot, "Batch")
+        app.screen.query_one("#batch-most", Input).value = "4"
+        await pilot.press("f5")
+        await settled(pilot, lambda: "can't be reached" in notice(app), "the registry is asked")
+        for part in starter_kit.glob("reviews*"):
+            (kit / part.name).symlink_to(part)
+        await pilot.press("f5")
+        await settled(pilot, lambda: len(table(app, "batch-rows")) == 4, "the rows")
+        await app.action_quit()

@@ -25,6 +25,7 @@ from hfterm.text import (
     foreign,
     foreign_rich,
     install_backstop,
+    label_name,
     token_label,
 )
 
@@ -184,6 +185,14 @@ def test_token_labels() -> None:
     assert token_label("\u0301") == "U+0301"
     assert token_label("\u0301x") == "◌\u0301x"
     assert token_label("\x1b[0m") == "␛[0m"
+
+
+def test_label_names() -> None:
+    assert label_name("") == "∅"
+    assert label_name("  ") == "··"
+    assert label_name("\u200b") == "U+200B"
+    assert label_name("very good") == "very good"
+    assert label_name("[red]\x1b") == "[red]␛"
 
 
 def test_every_table_keeps_one_character_for_one() -> None:

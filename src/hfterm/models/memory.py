@@ -131,11 +131,13 @@ def judge(plan: MemoryPlan, room: DeviceRoom, plans: Sequence[MemoryPlan] = ()) 
         if other.total <= TIGHT * room.free and (other.purpose != "inference") == training
     ]
     best = max(fitting, key=lambda other: other.total, default=None)
-    help_ = (
-        "a smaller batch or context, or a smaller model"
-        if best is None
-        else f"{best.purpose} {best.precision} takes {gigabytes(best.total)}"
-    )
+    weights = sum(part.size for part in plan.parts if part.what == "weights")
+    if best is not None:
+        help_ = f"{best.purpose} {best.precision} takes {gigabytes(best.total)}"
+    elif weights > room.free:
+        help_ = f"the weights alone take {gigabytes(weights)}: a smaller model, or a larger device"
+    else:
+        help_ = "a smaller batch or context, or a smaller model"
     missing = gigabytes(plan.total - room.free)
     return MemoryVerdict(room.name, "does not fit", f"needs {missing} more; {help_}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfterm.inference.types import BatchTable, Metrics, Value
-from hfterm.text import displayable, elide_middle
+from hfterm.text import displayable, elide_middle, label_name
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows
 
 NONE = Cell("–", "dim")
@@ -61,7 +61,7 @@ def confusion_rows(metrics: Metrics) -> Rows:
     columns = (
         GridColumn("true ↓ predicted →", most=24),
         *(
-            GridColumn(elide_middle(displayable(label), 12), right=True, most=12)
+            GridColumn(elide_middle(label_name(label), 12), right=True, most=12)
             for label in metrics.labels
         ),
         GridColumn("precision", right=True),
@@ -76,7 +76,7 @@ def confusion_rows(metrics: Metrics) -> Rows:
         figures = (found.precision, found.recall, found.f1) if found else (None, None, None)
         cells.append(
             [
-                Cell(elide_middle(displayable(label), 24)),
+                Cell(elide_middle(label_name(label), 24)),
                 *(
                     Cell(f"{count:,}", "accent" if column == index else "" if count else "dim")
                     for column, count in enumerate(counts)

@@ -20,7 +20,7 @@ from hfterm.inference.types import (
     Value,
     ZeroShot,
 )
-from hfterm.text import displayable, elide_middle, token_label
+from hfterm.text import displayable, elide_middle, label_name, token_label
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows, Tone
 from hfterm.widgets.model_tables import bar
 
@@ -149,7 +149,7 @@ def label_rows(scores: Iterable[LabelScore], *, best: int, title: str = "label")
             [
                 Cell("▸" if score.id == best else "", "accent"),
                 Cell(str(score.id), "dim"),
-                Cell(elide_middle(displayable(score.label), 40), tone),
+                Cell(elide_middle(label_name(score.label), 40), tone),
                 Cell(f"{score.logit:.4f}"),
                 Cell(f"{score.probability:.4f}", tone),
                 Cell(bar(score.probability, BAR), "accent"),
@@ -195,7 +195,7 @@ def _tagged(tagging: Tagging) -> Rows:
             Cell(str(token.index), "dim"),
             Cell(token_label(token.token)),
             NONE if token.start is None else Cell(f"{token.start}:{token.end}", "dim"),
-            Cell(displayable(token.label), "dim" if token.label == "O" else "accent"),
+            Cell(label_name(token.label), "dim" if token.label == "O" else "accent"),
             Cell(f"{token.probability:.4f}"),
             Cell(bar(token.probability, BAR), "accent"),
         ]
@@ -218,7 +218,7 @@ def _entities(tagging: Tagging) -> Rows:
     )
     cells = [
         [
-            Cell(displayable(found.label), "accent"),
+            Cell(label_name(found.label), "accent"),
             Cell(elide_middle(displayable(found.text), 50)),
             Cell(f"{found.start}:{found.end}", "dim"),
             Cell(f"{found.probability:.4f}"),

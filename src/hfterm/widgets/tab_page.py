@@ -11,7 +11,9 @@ from textual.containers import Vertical
 
 from hfterm.engine.client import EngineClient
 from hfterm.engine.protocol import Request
+from hfterm.engine.requests import InstallStarter
 from hfterm.errors import HftermError
+from hfterm.hub import starter
 from hfterm.job import Progress
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.notice import Notice
@@ -96,6 +98,12 @@ class TabPage(Vertical):
         self.failure = None
         self.notice.clear()
         return result
+
+    async def bring(self, ref: str) -> bool:
+        """Fetch what is in the starter kit but not here yet; False when that failed."""
+        if not starter.is_starter(ref) or starter.starter_path(ref) is not None:
+            return True
+        return await self.ask(InstallStarter(names=[ref])) is not None
 
     def _say_what_it_waits_for(self) -> None:
         if not self.job_line.display:

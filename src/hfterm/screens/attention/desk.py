@@ -99,7 +99,8 @@ class AttentionDesk(TabPage):
         self.start(self._capture(looked))
 
     async def _capture(self, looked: Looked) -> None:
-        info = await self.ask(LoadModel(spec=looked.spec))
+        here = await self.bring(looked.spec.ref)
+        info = await self.ask(LoadModel(spec=looked.spec)) if here else None
         if info is not None:
             self.post_message(ModelLoaded(info))
             summary = await self.ask(CaptureAttention(looked=looked))

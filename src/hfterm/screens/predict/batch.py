@@ -90,6 +90,8 @@ as CSV, JSONL or Parquet.
     async def _predict(self, question: Question, options: BatchOptions) -> None:
         source = self._text("source")
         self.outdated()
+        if not await self.bring(source):
+            return
         info = await self.loaded(question.spec)
         if info is None:
             return

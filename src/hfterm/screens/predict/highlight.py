@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from hfterm.inference.types import Answering, Prediction, Tagging
-from hfterm.text import displayable
+from hfterm.text import displayable, label_name
 
 AROUND = 300
 """Characters shown on each side of an answer in a long context."""
@@ -34,7 +34,7 @@ def _marked(text: str, spans: list[tuple[int, int, str]], start: int, end: int) 
         parts.append(Content(displayable(text[at:first])))
         parts.append(Content.styled(displayable(text[first:last]), "reverse"))
         if label:
-            parts.append(Content.styled(f"‹{displayable(label)}›", "$accent"))
+            parts.append(Content.styled(f"‹{label_name(label)}›", "$accent"))
         at = last
     parts.append(Content(displayable(text[at:end])))
     parts.append("…" if end < len(text) else "")

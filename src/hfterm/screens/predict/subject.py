@@ -52,6 +52,8 @@ class PredictPage(TabPage):
 
     async def loaded(self, spec: ModelSpec) -> LoadedInfo | None:
         """Load the model, unless it is; None when that failed."""
+        if not await self.bring(spec.ref):
+            return None
         info = await self.ask(LoadModel(spec=spec))
         if info is not None:
             self.post_message(ModelLoaded(info))

@@ -116,8 +116,11 @@ pipeline. `Open the new one` opens the new tokenizer.
             self.post_message(ModelWanted(self._trained.path))
 
     async def _train(self, options: TrainOptions) -> None:
+        source = self._text("source")
+        if not await self.bring(source):
+            return
         trained = await self.ask(
-            TrainTokenizer(source=self._text("source"), options=options, out=self._text("out"))
+            TrainTokenizer(source=source, options=options, out=self._text("out"))
         )
         if trained is None:
             return
