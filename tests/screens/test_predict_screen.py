@@ -432,4 +432,8 @@ async def test_a_starter_data_set_is_brought_when_it_is_asked_for(
             (kit / part.name).symlink_to(part)
         await pilot.press("f5")
         await settled(pilot, lambda: len(table(app, "batch-rows")) == 4, "the rows")
+        app.screen.query_one("#batch-source", Input).value = "reviewz"
+        await pilot.press("f5")
+        await settled(pilot, lambda: "There is no file 'reviewz'" in notice(app), "the wrong name")
+        assert len(table(app, "batch-rows")) == 4
         await app.action_quit()

@@ -16,6 +16,7 @@ from inference_fixtures import HOSTILE_LABELS, LONG, Shelf, models, shelf
 
 from corpus import TEXTS
 from hfterm.errors import Cancelled, HftermError
+from hfterm.inference.generating import step_of
 from hfterm.inference.loading import load_model, memory_errors
 from hfterm.inference.options import ANSWER_EDGES, LONGEST_ANSWER, OVERLAP, TASKS, TaskOptions
 from hfterm.inference.predicting import predict
@@ -729,6 +730,18 @@ def test_step_by_step_is_generate(shelf: Shelf, name: str, new: int) -> None:
     states = output.encoder_last_hidden_state
     assert found.shape == tuple(states.shape)
     assert [t.norm for t in found.encoder] == near_all(states[0].norm(dim=1).tolist(), 1e-4)
+
+
+def test_an_id_that_the_tokenizer_does_not_know_is_named(shelf: Shelf) -> None:
+    """A t5 of the default sizes has 32,128 ids, MiniLM's tokenizer 30,522."""
+    import torch
+
+    opened = shelf.open("t5", "seq2seq", tokenizer="minilm")
+    logits = torch.zeros(32128)
+    logits[32000] = 9.0
+    found = step_of(opened, 0, 32000, logits)
+    assert found.token == "id 32000"
+    assert found.alternatives[0][0] == "id 32000"
 
 
 def test_a_config_that_says_no_start(shelf: Shelf) -> None:

@@ -225,7 +225,7 @@ def _filling(info: LoadedInfo, options: TaskOptions) -> Body:
         "        filled = ids.clone()\n"
         "        filled[position] = id_\n"
         "        whole = tokenizer.decode(filled, skip_special_tokens=True)\n"
-        "        token = tokenizer.convert_ids_to_tokens(id_)\n"
+        '        token = tokenizer.convert_ids_to_tokens(id_) or f"id {id_}"\n'
         "        fillings.append((number, id_, token, float(row[id_]), share, whole))\n"
     )
     show = (

@@ -64,7 +64,7 @@ def generation(info: LoadedInfo, options: TaskOptions) -> Body:
         "for index, id_ in enumerate(new):\n"
         "    row = output.logits[index][0].float()\n"
         "    share = torch.softmax(row, dim=-1)[id_]\n"
-        "    token = tokenizer.convert_ids_to_tokens(id_)\n"
+        '    token = tokenizer.convert_ids_to_tokens(id_) or f"id {id_}"\n'
         '    print(index, id_, token, f"{row[id_]:.4f}", f"{share:.4f}")\n'
     )
     return Body(once, each, show, "print(repr(found), len(new))\n")
@@ -118,7 +118,7 @@ def seq2seq(info: LoadedInfo, options: TaskOptions) -> Body:
     show = (
         "print(list(states.shape))\n"
         "for index, (id_, logit, share) in enumerate(steps):\n"
-        "    token = tokenizer.convert_ids_to_tokens(id_)\n"
+        '    token = tokenizer.convert_ids_to_tokens(id_) or f"id {id_}"\n'
         '    print(index, id_, token, f"{logit:.4f}", f"{share:.4f}")\n'
         "print(found)\n"
         'names = tokenizer.convert_ids_to_tokens(inputs["input_ids"][0].tolist())\n'

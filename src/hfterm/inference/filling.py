@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
-from hfterm.inference.inputs import check_finite, prepare
+from hfterm.inference.inputs import check_finite, prepare, token_names
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import Filling, Long, MaskFilling
 
@@ -60,8 +60,7 @@ def fill(opened: OpenModel, text: str, *, top: int = 5, long: Long = "ask") -> M
             filled[position] = id_
             found.append(
                 Filling(
-                    number, position, id_, str(opened.text.convert_ids_to_tokens(id_)),
-                    share, float(row[id_]),
+                    number, position, id_, token_names(opened, [id_])[0], share, float(row[id_]),
                     str(opened.text.decode(filled, skip_special_tokens=True)),
                 )
             )  # fmt: skip

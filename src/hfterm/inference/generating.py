@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import Cancelled, HftermError
-from hfterm.inference.inputs import check_finite, ensure_padding, prepare
+from hfterm.inference.inputs import check_finite, ensure_padding, prepare, token_names
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import Generation, Long, Step
 from hfterm.job import Job
@@ -113,10 +113,10 @@ def step_of(opened: OpenModel, index: int, id_: int, logits: Tensor) -> Step:
     row = logits.float()
     shares = torch.softmax(row, dim=-1)
     best = shares.topk(ALTERNATIVES)
-    names = cast("list[str]", opened.text.convert_ids_to_tokens(best.indices.tolist()))
+    taken, *names = token_names(opened, [id_, *best.indices.tolist()])
     return Step(
-        index, id_, str(opened.text.convert_ids_to_tokens(id_)), float(shares[id_]),
-        float(row[id_]), tuple(zip(map(str, names), best.values.tolist(), strict=True)),
+        index, id_, taken, float(shares[id_]), float(row[id_]),
+        tuple(zip(names, best.values.tolist(), strict=True)),
     )  # fmt: skip
 
 

@@ -229,6 +229,12 @@ def check_finite(opened: OpenModel, logits: Tensor) -> None:
     raise HftermError("not-finite", f"The logits are NaN or infinite: {cause}.", remedy)
 
 
+def token_names(opened: OpenModel, ids: Sequence[int]) -> list[str]:
+    """The tokens of `ids`; an id that the tokenizer does not know is named by itself."""
+    names = cast("list[str | None]", opened.text.convert_ids_to_tokens([*ids]))
+    return [f"id {id_}" if name is None else name for id_, name in zip(ids, names, strict=True)]
+
+
 def special_of(prepared: Prepared, window: int) -> list[bool]:
     """Whether each token of a window is one that the tokenizer added, or padding."""
     rows = cast("Tensor", prepared.encoding["special_tokens_mask"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
 from hfterm.inference.generating import step_of
-from hfterm.inference.inputs import check_finite, prepare
+from hfterm.inference.inputs import check_finite, prepare, token_names
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.types import EncodedToken, Long, Seq2Seq, Step
 from hfterm.job import Job
@@ -113,16 +113,16 @@ def decode_by_hand(
             ),
         )  # fmt: skip
     new = decoded[0, 1:].tolist()
-    names = cast("list[str]", opened.text.convert_ids_to_tokens(ids[0].tolist()))
+    names = token_names(opened, ids[0].tolist())
     norms = states[0].float().norm(dim=1).tolist()
     shape = cast("tuple[int, int, int]", tuple(states.shape))
     return Seq2Seq(
         shape=shape,
         encoder=tuple(
-            EncodedToken(index, str(name), norm)
+            EncodedToken(index, name, norm)
             for index, (name, norm) in enumerate(zip(names, norms, strict=True))
         ),
-        start=str(opened.text.convert_ids_to_tokens(start)),
+        start=token_names(opened, [start])[0],
         steps=tuple(steps),
         text=str(opened.text.decode(new, skip_special_tokens=True)),
         ended=ended,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
-from hfterm.inference.inputs import check_finite, offsets_of, prepare, special_of
+from hfterm.inference.inputs import check_finite, offsets_of, prepare, special_of, token_names
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.inference.options import OVERLAP
 from hfterm.inference.types import Entity, Long, TaggedToken, Tagging
@@ -42,7 +42,7 @@ def tag(opened: OpenModel, text: str, long: Long = "ask") -> Tagging:
     for window in range(prepared.windows):
         ids = cast("list[int]", prepared.inputs["input_ids"][window].tolist())
         offsets = offsets_of(prepared, window)
-        names = opened.text.convert_ids_to_tokens(ids)
+        names = token_names(opened, ids)
         special = special_of(prepared, window)
         positions = [position for position in range(len(ids)) if not special[position]]
         for number, position in enumerate(positions):
@@ -55,7 +55,7 @@ def tag(opened: OpenModel, text: str, long: Long = "ask") -> Tagging:
             found[index] = (
                 room,
                 TaggedToken(
-                    index, str(names[position]),
+                    index, names[position],
                     span[0] if span else None, span[1] if span else None,
                     labels[label], float(best.values[window, position]),
                 ),

@@ -89,7 +89,6 @@ as CSV, JSONL or Parquet.
 
     async def _predict(self, question: Question, options: BatchOptions) -> None:
         source = self._text("source")
-        self.outdated()
         if not await self.bring(source):
             return
         info = await self.loaded(question.spec)
