@@ -388,6 +388,8 @@ class HftermApp(KeysInOrder):
         bench = self.workbench
         if bench is not None and (bench.stop_work() or bench.leave()):
             return
+        if not isinstance(self.focused, Input | TextArea):
+            return
         for _ in range(len(self.screen.focus_chain)):
             if not isinstance(self.screen.focus_next(), Input | TextArea):
                 return

@@ -43,7 +43,7 @@ def attention(
     long: Annotated[
         Literal["ask", "truncate", "window"], typer.Option(help="A text that does not fit.")
     ] = "ask",
-    window: Annotated[int, typer.Option(min=0, help="Which window, with --long window.")] = 0,
+    window: Annotated[int, typer.Option(min=1, help="Which window, with --long window.")] = 1,
     random: Annotated[bool, typer.Option("--random", help="Random weights.")] = False,
     tokenizer: Annotated[str, typer.Option(help="Another model's tokenizer.")] = "",
     allow_pickle: Annotated[
@@ -65,7 +65,7 @@ def attention(
     )
     if allow_code and code_allowed(DescribeModel(spec=spec)):
         spec = msgspec.structs.replace(spec, allow_code=True)
-    options = CaptureOptions(target=target, special=not no_special, long=long, window=window)
+    options = CaptureOptions(target=target, special=not no_special, long=long, window=window - 1)
     looked = Looked(spec=spec, text=text, options=options)
     one = layer is not None or head is not None or rollout
     chosen = (layer, head, rollout) if one else None

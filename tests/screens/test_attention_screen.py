@@ -395,6 +395,12 @@ async def test_a_text_longer_than_the_model(make_app: MakeApp) -> None:
         await idle(pilot)
         await pilot.press("greater_than_sign")
         await settled(pilot, lambda: "Window 2 of 3" in shown(app))
+        field = app.screen.query_one("#attention-window", Input)
+        assert field.value == "2"
+        await idle(pilot)
+        await pilot.press("greater_than_sign", "greater_than_sign", "greater_than_sign")
+        await settled(pilot, lambda: "Window 3 of 3" in shown(app))
+        assert field.value == "3"  # there is none after it, so the next key goes back
 
 
 async def test_a_head_that_is_no_number(make_app: MakeApp, tmp_path: Path) -> None:

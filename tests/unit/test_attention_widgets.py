@@ -23,6 +23,7 @@ from hfterm.widgets.head_grid import HeadGrid
 from hfterm.widgets.head_layout import short_amount
 from hfterm.widgets.heatmap import Heatmap
 from hfterm.widgets.link_lines import LinkLines
+from hfterm.widgets.map_layout import Extent, fitting, lay_out, stages
 from hfterm.widgets.ramps import Depth
 from hfterm.widgets.scatter import Scatter
 
@@ -710,3 +711,17 @@ async def test_a_long_text_has_a_point_for_each_token() -> None:
         assert isinstance(widget, Scatter)
         assert widget.selected == 8191
         lines(widget)
+
+
+def test_short_names_rather_than_two_tokens_in_a_cell() -> None:
+    """13 tokens take seven lines of half blocks; what is left over is for the names."""
+    heads = {}
+    for height in (8, 9, 10, 11, 12):
+        extent = Extent(38, height, 13, 13, 7, 7)
+        layout = lay_out(stages(True)[fitting(True, extent)], extent)
+        heads[height] = (layout.stage.size, layout.head, layout.top)
+        assert layout.whole
+    assert heads == {
+        8: (2, "ticks", 1), 9: (1, "ticks", 1), 10: (1, "down", 2), 11: (1, "down", 3),
+        12: (1, "down", 4),
+    }  # fmt: skip

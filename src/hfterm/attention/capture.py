@@ -135,6 +135,7 @@ class Capture:
             finite=finite,
             implementation=self.passed.implementation,
             note=self.fed.note,
+            windows=self.fed.windows,
             tokens=self.fed.tokens,
             limit=self.opened.info.limit,
             seconds=seconds,

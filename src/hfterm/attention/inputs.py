@@ -32,6 +32,7 @@ class Fed:
         target: the decoder's tokens; empty without an encoder.
         tokens: of the whole text.
         note: what was left out, in words.
+        windows: that the text has.
     """
 
     inputs: dict[str, Tensor]
@@ -39,6 +40,7 @@ class Fed:
     target: tuple[Token, ...]
     tokens: int
     note: str
+    windows: int
 
 
 def feed(opened: OpenModel, text: str, options: CaptureOptions) -> Fed:
@@ -77,7 +79,7 @@ def feed(opened: OpenModel, text: str, options: CaptureOptions) -> Fed:
     if opened.model.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = shifted = _decoder_ids(opened, options.target or text)
         target = _tokens(opened, cast("list[int]", shifted[0].tolist()), "", None)
-    return Fed(inputs, source, target, prepared.tokens, note)
+    return Fed(inputs, source, target, prepared.tokens, note, prepared.windows)
 
 
 def _check_length(opened: OpenModel, text: str, options: CaptureOptions) -> None:

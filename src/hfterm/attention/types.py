@@ -133,6 +133,7 @@ class AttentionSummary(msgspec.Struct, frozen=True):
         finite: heads whose weights are all finite, bool[layers, heads] by side.
         implementation: how the weights were had, in words.
         note: what else is to be said: cut tokens, a window.
+        windows: that the text has; 1 when it is whole.
         tokens: of the whole text, before anything was cut.
         limit: tokens that the model has positions for; None when they are relative.
         seconds: of the forward pass.
@@ -149,6 +150,7 @@ class AttentionSummary(msgspec.Struct, frozen=True):
     finite: dict[Side, Array]
     implementation: str
     note: str
+    windows: int
     tokens: int
     limit: int | None
     seconds: float

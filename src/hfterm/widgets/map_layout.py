@@ -126,6 +126,9 @@ def lay_out(stage: Stage, extent: Extent) -> Layout:
             head = "across"
         else:
             tallest = min(TALLEST_HEAD, extent.column_label, room // 3)
+            spare = room - foot - -(-extent.rows // stage.per_line)
+            if stage.per_line > 1 and spare > 0:
+                tallest = min(tallest, spare)  # rather shorter names than two tokens in one
             if tallest >= 2:
                 head, top = "down", tallest
     if stage.size == 1 and stage.per_line == 1:

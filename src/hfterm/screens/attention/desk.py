@@ -114,12 +114,15 @@ class AttentionDesk(TabPage):
         self.notice.show_error(failure)
         if failure.kind == REMOTE_CODE:
             self.post_message(CodeNeeded(failure))
+        if failure.kind == "no-attention":
+            self.fields.show_sides(("encoder",))  # the model before may have had more
         if failure.kind in ("too-long", "bad-field"):
             self.fields.more(True)  # where what to do about it is
 
     def _take(self, info: LoadedInfo, looked: Looked, summary: AttentionSummary) -> None:
         """Look at another pass, at the same place as far as there is one."""
         self.fields.show_sides([axis.side for axis in summary.axes])
+        self.fields.windows = summary.windows
         old, side = self.sight, self.fields.side
         axis = summary.axis(side)
         layer = min(old.layer if old else 0, axis.layers - 1)

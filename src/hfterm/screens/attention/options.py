@@ -33,6 +33,9 @@ class AttentionFields(Vertical):
     AttentionFields.-more > #attention-more { display: block; }
     """
 
+    windows = 1
+    """That the text has."""
+
     class Changed(Message):
         """A field changed; `fed` when the model must run again for it."""
 
@@ -52,7 +55,7 @@ class AttentionFields(Vertical):
             yield Field("keys", "", placeholder="all", id="attention-keys")
             yield Field("target", "", placeholder="the text itself", id="attention-target")
             yield Choice("long texts", ("ask", "truncate", "window"), id="attention-long")
-            yield Field("window", "0", id="attention-window")
+            yield Field("window", "1", id="attention-window")
 
     def on_mount(self) -> None:
         """A side is chosen only where there are several."""
@@ -97,14 +100,14 @@ class AttentionFields(Vertical):
         Raises:
             HftermError: the window is no number.
         """
-        window = self._text("window").strip() or "0"
-        if not window.isdecimal():
-            raise HftermError("bad-field", f"“window” is {window!r}.", "Type which one, from 0 on.")
+        window = self._text("window").strip() or "1"
+        if not window.isdecimal() or int(window) < 1:
+            raise HftermError("bad-field", f"“window” is {window!r}.", "Type which one, from 1 on.")
         long = self._choice("long").value
         return msgspec.convert(
             {
                 "target": self._text("target"), "long": long,
-                "window": int(window) if long == "window" else 0,
+                "window": int(window) - 1 if long == "window" else 0,
             },
             CaptureOptions,
         )  # fmt: skip
@@ -138,8 +141,8 @@ class AttentionFields(Vertical):
     def step_window(self, by: int) -> None:
         """A window next to this one."""
         field = self.query_one("#attention-window", Input)
-        now = int(field.value) if field.value.strip().isdecimal() else 0
-        field.value = str(max(0, now + by))
+        now = int(field.value) if field.value.strip().isdecimal() else 1
+        field.value = str(max(1, min(now + by, self.windows)))
         self.post_message(self.Changed(True))
 
     def _show_window(self) -> None:
