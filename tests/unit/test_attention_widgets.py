@@ -493,6 +493,23 @@ async def test_heads_are_highlighted_and_chosen() -> None:
         assert said(pilot)[-1] == ("HeadChosen", {"layer": place[0], "head": place[1]})
 
 
+@pytest.mark.parametrize("signed", [False, True])
+async def test_heads_in_the_order_of_their_values(signed: bool) -> None:
+    values = np.array([[0.1, -0.9, np.nan], [0.4, 0.3, -0.2]], np.float32)
+    widget = HeadGrid()
+    widget.set_heads(values, signed=signed)
+    order = [(0, 1), (1, 0), (1, 1), (1, 2), (0, 0)] if signed else None
+    order = order or [(1, 0), (1, 1), (0, 0), (1, 2), (0, 1)]
+    async with bench(widget, (40, 8)) as pilot:
+        for place in [*order, order[-1]]:  # the head without a value is in no order
+            await pilot.press("n")
+            assert widget.selected == place
+        await pilot.press("N")
+        assert widget.selected == order[-2]
+        await pilot.press("home", "up", "up", "end", "n")
+        assert widget.selected == order[0]
+
+
 async def test_a_metric_without_a_meaning() -> None:
     values, _ = heads(4, 5)
     values[1, 2] = np.nan

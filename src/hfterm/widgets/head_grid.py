@@ -30,7 +30,8 @@ class HeadGrid(Drawn):
 ## Heads
 Rows are layers, columns are heads, both from 0. `←` `→` `↑` `↓` or `h` `l` `k` `j` select a head,
 `Home` `End` along the layer, `PgUp` `PgDn` by a screen of layers, `Enter` or a double click takes
-it. `v` changes between the metric's numbers and a small map of each head, in which a cell is the
+it. `n` selects the head with the largest value (of differences: the one that differs most), then
+the one after it, and `N` goes back. `v` changes between the metric's numbers and a small map of each head, in which a cell is the
 largest weight of its square. `–` is where the metric has no meaning.
 """
 
@@ -43,6 +44,8 @@ largest weight of its square. `–` is where the metric has no meaning.
         _key("end", "edge(1)", "Last head", "last"),
         _key("pageup", "page(-1)", "A screen of layers up", "page-up"),
         _key("pagedown", "page(1)", "A screen of layers down", "page-down"),
+        _key("n", "ranked(1)", "The largest value, then the next", "next-largest"),
+        _key("N", "ranked(-1)", "The next larger value", "next-larger"),
         _key("enter", "choose", "Take the head", "choose"),
         _key("v,alt+v", "view", "Numbers or small maps", "view"),
     ]
@@ -85,6 +88,7 @@ largest weight of its square. `–` is where the metric has no meaning.
         self._grid: Grid | None = None
         self._mode: Mode = "metric"
         self._selected = (0, 0)
+        self._rank = 0
         self._top = self._left = 0
         self._layout: HeadLayout | None = None
         self._picture: HeadPicture | None = None
@@ -110,6 +114,7 @@ largest weight of its square. `–` is where the metric has no meaning.
         """
         self._grid = Grid.of(values, thumbnails, signed=signed, causal=causal)
         self._selected = self._inside(*self._selected)
+        self._rank = 0
         self._arrange()
 
     @property
@@ -268,6 +273,16 @@ largest weight of its square. `–` is where the metric has no meaning.
         if self._layout is not None:
             layer, head = self._selected
             self._go(layer + pages * self._layout.layers_seen, head)
+
+    def action_ranked(self, by: int) -> None:
+        """Select the head with the largest value; from one of that order, its neighbour in it."""
+        if self._grid is None or not (order := self._grid.ranked):
+            return
+        if self._rank < len(order) and order[self._rank] == self._selected:
+            self._rank = max(0, min(self._rank + by, len(order) - 1))
+        else:
+            self._rank = 0
+        self._go(*order[self._rank])
 
     def action_choose(self) -> None:
         """Take the selected head."""

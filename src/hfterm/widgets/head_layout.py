@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from hfterm.attention.views import STEPS, levels, signed_levels
@@ -92,6 +93,18 @@ class Grid:
             found = levels(share, "linear", STEPS)
         texts = [[short_amount(value, signed=signed) for value in row] for row in values.tolist()]
         return cls(layers, heads, values, maps, signed, causal, least, most, found, texts)
+
+    @cached_property
+    def ranked(self) -> list[tuple[int, int]]:
+        """Layer and head by value, the largest first; of differences by their size."""
+        import numpy as np
+
+        if self.values is None:
+            return []
+        flat = np.abs(self.values.ravel()) if self.signed else self.values.ravel()
+        order = np.argsort(-flat, kind="stable")  # NaN goes last
+        places = [divmod(int(place), self.heads) for place in order]
+        return places[: int(np.isfinite(flat).sum())]
 
     @property
     def longest(self) -> int:
