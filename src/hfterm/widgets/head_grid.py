@@ -31,8 +31,9 @@ class HeadGrid(Drawn):
 Rows are layers, columns are heads, both from 0. `←` `→` `↑` `↓` or `h` `l` `k` `j` select a head,
 `Home` `End` along the layer, `PgUp` `PgDn` by a screen of layers, `Enter` or a double click takes
 it. `n` selects the head with the largest value (of differences: the one that differs most), then
-the one after it, and `N` goes back. `v` changes between the metric's numbers and a small map of each head, in which a cell is the
-largest weight of its square. `–` is where the metric has no meaning.
+the one after it, and `N` goes back. `v` changes between the metric's numbers and a small map of
+each head, in which a cell is the largest weight of its square. `–` is where the metric has no
+meaning.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
