@@ -310,14 +310,15 @@ def test_a_model_without_attention(tmp_path: Path) -> None:
         Capture(opened, TEXT)
 
 
+@pytest.mark.parametrize("all_of_them", [False, True])
 def test_a_model_that_refuses_eager_attention(
-    model_zoo: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    model_zoo: dict[str, Path], monkeypatch: pytest.MonkeyPatch, all_of_them: bool
 ) -> None:
     opened = opened_at(str(model_zoo["bert"]))
     real = opened.model.set_attn_implementation
 
     def refuse(name: str) -> None:
-        if name in ("eager", "hfterm_rows"):
+        if all_of_them or name in ("eager", "hfterm_rows"):
             raise ValueError(f"{name} is not supported")
         real(name)
 

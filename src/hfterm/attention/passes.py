@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from hfterm.attention.rows import Enough, Wanted, watching
+from hfterm.attention.rows import Enough, Wanted, implementation_of, watching
 from hfterm.attention.types import Side
 from hfterm.errors import HftermError
 from hfterm.inference.loading import trim
@@ -235,7 +235,7 @@ class WholePass(Pass):
         import torch
 
         job.progress("attention")
-        before = str(model.config._attn_implementation)  # pyright: ignore[reportPrivateUsage]
+        before = implementation_of(model)
         tokens = int(inputs["input_ids"].shape[1])
         config = model.config.get_text_config(decoder=True)
         layers, heads = int(config.num_hidden_layers), getattr(config, "num_attention_heads", None)
@@ -265,7 +265,8 @@ class WholePass(Pass):
                 "Choose a model whose class has eager attention.",
             ) from error
         finally:
-            model.set_attn_implementation(before)
+            if implementation_of(model) != before:
+                model.set_attn_implementation(before)
         paired = bool(model.config.is_encoder_decoder)
         names: dict[Side, tuple[str, str]] = (
             {

@@ -75,14 +75,20 @@ def watching(model: PreTrainedModel, watch: Watch) -> Generator[None]:
 
     AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
-    before = str(model.config._attn_implementation)  # pyright: ignore[reportPrivateUsage]
+    before = implementation_of(model)
     token = _watch.set(watch)
     try:
         model.set_attn_implementation(NAME)
         yield
     finally:
         _watch.reset(token)
-        model.set_attn_implementation(before or "eager")
+        if implementation_of(model) != before:  # a model that refuses may refuse its own, too
+            model.set_attn_implementation(before)
+
+
+def implementation_of(model: PreTrainedModel) -> str:
+    """What computes a model's attention now: ``sdpa``, ``eager`` …"""
+    return str(model.config._attn_implementation)  # pyright: ignore[reportPrivateUsage]
 
 
 def _eager_of(module: nn.Module) -> _Eager:
