@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
@@ -28,8 +30,13 @@ class FigureModal(Modal[None]):
 ## Export
 The name's ending is the format: `.png` and `.svg` draw, `.npz` and `.csv` hold the numbers. This
 map, all heads (a grid of small maps; in `.npz` every weight, in `.csv` the metrics), or the matrix
-of the metric. `←` `→` on the choice, `Enter` in the name writes.
+of the metric. `Tab` goes to the choice, `←` `→` change it, `Enter` writes.
 """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "write", "Write", show=False, priority=True, id="figure.write",
+                tooltip="Write the file"),
+    ]  # fmt: skip
 
     def __init__(self, engine: EngineClient, sight: Sight) -> None:
         super().__init__()
@@ -51,10 +58,10 @@ of the metric. `←` `→` on the choice, `Enter` in the name writes.
             yield JobLine()
             yield Notice()
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Write."""
-        if event.value.strip():
-            self._write(str(Path(event.value.strip()).expanduser().absolute()))
+    def action_write(self) -> None:
+        """Write, from the name as from the choice."""
+        if name := self.query_one(Input).value.strip():
+            self._write(str(Path(name).expanduser().absolute()))
 
     @work(group="figure", exclusive=True, exit_on_error=False)
     async def _write(self, path: str) -> None:
