@@ -69,7 +69,8 @@ def describe(progress: Progress, elapsed: float, bar: int = BAR) -> str:
 def _amount(value: float, unit: str) -> str:
     if unit == "bytes":
         return f"{value / 1e6:,.1f} MB"
-    number = f"{value / 1e6:,.1f} M" if value >= 1e6 else f"{value:,.0f}"
+    digits = 1 if value < 10 and value != int(value) else 0
+    number = f"{value / 1e6:,.1f} M" if value >= 1e6 else f"{value:,.{digits}f}"
     return f"{number} {unit}".strip()
 
 

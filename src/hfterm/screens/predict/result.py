@@ -14,7 +14,7 @@ from hfterm.inference.types import Classification, Prediction
 from hfterm.models.types import LoadedInfo
 from hfterm.screens.predict.highlight import highlighted
 from hfterm.screens.predict.subject import PredictPage, Question
-from hfterm.text import foreign
+from hfterm.text import foreign, label_name
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
 from hfterm.widgets.prediction_tables import detail, tables
 
@@ -92,7 +92,7 @@ module after backward. Entities and answers are marked in the text. `F5` runs it
             lines.insert(
                 0,
                 Content.assemble(
-                    foreign(best.label, "bold $accent"), f"  {best.probability:.4f} ",
+                    (label_name(best.label), "bold $accent"), f"  {best.probability:.4f} ",
                     (f"({found.activation})", "dim"),
                 ),
             )  # fmt: skip
