@@ -570,6 +570,7 @@ def test_two_heads_of_one_checkpoint(model_zoo: Zoo) -> None:
     more = 3 * models.WIDTH + 3
     assert found.second_parameters - found.first_parameters == more
     assert f"+{more:,}" in found.meaning
+    assert set(of_kind(found, "parameter")) == {"classifier.weight", "classifier.bias"}
 
 
 def test_a_fine_tuned_copy_differs_in_the_weights_that_changed(
@@ -591,13 +592,34 @@ def test_a_fine_tuned_copy_differs_in_the_weights_that_changed(
     for name, share in changed.items():
         assert distances[name] == pytest.approx(share, rel=1e-3)
     assert found.equal_weights == len(weights) - len(changed)
-    assert "2 stored weights have other values" in found.meaning
+    assert "2 with other values" in found.meaning
 
     half = {name: weight.half() for name, weight in weights.items()}
     save_file(half, tmp_path / "model.safetensors", metadata={"format": "pt"})
     found = compared(ModelSpec(ref=str(base), auto=spec), ModelSpec(ref=str(tmp_path), auto=spec))
     assert found.equal_weights == 0
     assert set(of_kind(found, "weight").values()) == {("float32", "float16")}
+
+
+def test_a_base_and_its_fine_tune_have_the_same_names(model_zoo: Zoo, tmp_path: Path) -> None:
+    """A head's checkpoint names its base model's weights with a prefix, the base's own does not."""
+    tuned = model_zoo["bert-labels"]
+    weights = load_file(tuned / "model.safetensors")
+    heads = {name for name in weights if not name.startswith("bert.")}
+    assert heads == {"classifier.weight", "classifier.bias"}
+    base = {n.removeprefix("bert."): w.clone() for n, w in weights.items() if n not in heads}
+    base["pooler.dense.bias"] += 1
+    (tmp_path / "config.json").write_bytes((tuned / "config.json").read_bytes())
+    save_file(base, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    one = ModelSpec(ref=str(tmp_path))
+    other = ModelSpec(ref=str(tuned), auto="AutoModelForSequenceClassification")
+    for first, second in ((one, other), (other, one)):
+        found = compared(first, second)
+        assert set(of_kind(found, "parameter")) == heads
+        named = "pooler.dense.bias" if first is one else "bert.pooler.dense.bias"
+        assert set(of_kind(found, "weight")) == {*heads, named}
+        assert found.equal_weights == len(base) - 1
+        assert "1 with other values" in found.meaning
 
 
 def test_a_copy_in_shards_is_equal(model_zoo: Zoo) -> None:

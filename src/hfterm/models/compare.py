@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ def compare_models(first: ModelSpec, second: ModelSpec, job: Job | None = None) 
     """Classes, parameters, configs, and every weight that differs.
 
     Weights are read tensor by tensor where both checkpoints are safetensors, so that memory
-    holds two tensors at a time.
+    holds two tensors at a time. A name is the same with the base model's prefix as without it
+    (``bert.embeddings…`` of a fine-tuned head, ``embeddings…`` of its base), as for loading.
     """
     job = job or Job()
     left, right = (_open(spec, job) for spec in (first, second))
@@ -31,12 +33,15 @@ def compare_models(first: ModelSpec, second: ModelSpec, job: Job | None = None) 
         differences.append(Difference("class", "class", names[0], names[1]))
     trees = (parameter_tree(left.model), parameter_tree(right.model))
     differences += _config(left.config, right.config)
-    shapes = [{p.name: p.shape for p in tree.parameters} for tree in trees]
-    for name in dict.fromkeys((*shapes[0], *shapes[1])):
-        sides = [str(list(side[name])) if name in side else "–" for side in shapes]
-        if sides[0] != sides[1]:
-            differences.append(Difference("parameter", name, sides[0], sides[1]))
-    equal, changed = _weights(left.source, right.source, job)
+    shapes = [{p.name: list(p.shape) for p in tree.parameters} for tree in trees]
+    prefixes = (left.model.base_model_prefix, right.model.base_model_prefix)
+    for pair in paired(shapes[0], shapes[1], prefixes):
+        one, other = (
+            str(side[name]) if name else "–" for side, name in zip(shapes, pair, strict=True)
+        )
+        if one != other:
+            differences.append(Difference("parameter", pair[0] or pair[1] or "", one, other))
+    equal, changed = _weights(left.source, right.source, prefixes, job)
     differences += changed
     return ModelComparison(
         first=first.ref,
@@ -50,6 +55,26 @@ def compare_models(first: ModelSpec, second: ModelSpec, job: Job | None = None) 
         differences=tuple(differences),
         meaning=_meaning(first, second, names, (trees[0].total, trees[1].total), equal, changed),
     )
+
+
+def paired(
+    first: Iterable[str], second: Iterable[str], prefixes: tuple[str, str]
+) -> list[tuple[str | None, str | None]]:
+    """The names of two models' weights, beside each other; None where one has no such weight.
+
+    Args:
+        first: of one model.
+        second: of the other.
+        prefixes: of their base models, without the dot; one side may have it and the other not.
+    """
+    names, others = list(first), dict.fromkeys(second)
+    short = {name.removeprefix(f"{prefixes[1]}."): name for name in others.keys() - set(names)}
+    pairs: list[tuple[str | None, str | None]] = []
+    for name in names:
+        other = name if name in others else short.get(name.removeprefix(f"{prefixes[0]}."))
+        pairs.append((name, other))
+        others.pop(other or "", None)
+    return [*pairs, *((None, name) for name in others)]
 
 
 class _Side:
@@ -89,7 +114,9 @@ def _tensors(source: ModelSource) -> dict[str, Path]:
     return found
 
 
-def _weights(left: ModelSource, right: ModelSource, job: Job) -> tuple[int, list[Difference]]:
+def _weights(
+    left: ModelSource, right: ModelSource, prefixes: tuple[str, str], job: Job
+) -> tuple[int, list[Difference]]:
     from safetensors import safe_open
 
     if {left.weights, right.weights} != {"safetensors"}:
@@ -100,15 +127,15 @@ def _weights(left: ModelSource, right: ModelSource, job: Job) -> tuple[int, list
         return len(_tensors(left)), []
     files = (_tensors(left), _tensors(right))
     equal, changed = 0, list[Difference]()
-    names = sorted({*files[0], *files[1]})
-    for number, name in enumerate(names):
-        job.progress("comparing weights", number, len(names), "weights")
-        if name not in files[0] or name not in files[1]:
-            there = ["stored" if name in side else "–" for side in files]
-            changed.append(Difference("weight", name, there[0], there[1]))
+    pairs = paired(sorted(files[0]), sorted(files[1]), prefixes)
+    for number, (name, same) in enumerate(pairs):
+        job.progress("comparing weights", number, len(pairs), "weights")
+        if name is None or same is None:
+            there = ("–" if name is None else "stored", "–" if same is None else "stored")
+            changed.append(Difference("weight", name or same or "", *there))
             continue
-        with safe_open(files[0][name], "pt") as a, safe_open(files[1][name], "pt") as b:
-            one, other = a.get_tensor(name), b.get_tensor(name)
+        with safe_open(files[0][name], "pt") as a, safe_open(files[1][same], "pt") as b:
+            one, other = a.get_tensor(name), b.get_tensor(same)
         if one.shape != other.shape:
             sides = (str(list(one.shape)), str(list(other.shape)))
             changed.append(Difference("weight", name, *sides))
@@ -150,6 +177,6 @@ def _meaning(
     moved = sum(1 for found in changed if found.distance)
     others = len(changed) - moved
     return (
-        f"{moved:,} stored weights have other values; {others:,} have another shape or dtype, "
-        "or are in one of the two only."
+        f"Of the stored weights, {moved:,} with other values, and {others:,} with another shape or "
+        "dtype, or in one of the two only."
     )
