@@ -85,6 +85,7 @@ COMPARED: dict[str, tuple[ModelSpec, ModelSpec]] = {
         ModelSpec(ref="bert-labels", auto=HEAD, num_labels=7),
         ModelSpec(ref="bert-labels", auto=HEAD, num_labels=7),
     ),
+    "base and head": (ModelSpec(ref="bert"), ModelSpec(ref="bert-labels", auto=HEAD)),
     "architecture": (ModelSpec(ref="bert"), ModelSpec(ref="bert", auto="BertForMaskedLM")),
     "architectures": (ModelSpec(ref="bert"), ModelSpec(ref="distilbert")),
     "weights and none": (ModelSpec(ref="bert-labels"), ModelSpec(ref="config-only")),
