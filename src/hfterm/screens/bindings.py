@@ -7,6 +7,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
+from hfterm.screens.attention.figure import FigureModal
 from hfterm.screens.attention.screen import AttentionScreen
 from hfterm.screens.load_modal import LoadModal
 from hfterm.screens.models.model_list import ModelList
@@ -33,6 +34,7 @@ OWNERS: tuple[type[DOMNode], ...] = (
     PredictScreen,
     AttentionScreen,
     LoadModal,
+    FigureModal,
     Confirm,
     *(page.load() for page in PAGES),
     DataGrid,

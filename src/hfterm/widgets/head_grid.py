@@ -45,8 +45,8 @@ meaning.
         _key("end", "edge(1)", "Last head", "last"),
         _key("pageup", "page(-1)", "A screen of layers up", "page-up"),
         _key("pagedown", "page(1)", "A screen of layers down", "page-down"),
-        _key("n", "ranked(1)", "The largest value, then the next", "next-largest"),
-        _key("N", "ranked(-1)", "The next larger value", "next-larger"),
+        _key("n,alt+n", "ranked(1)", "The largest value, then the next", "next-largest"),
+        _key("N,alt+shift+n", "ranked(-1)", "The next larger value", "next-larger"),
         _key("enter", "choose", "Take the head", "choose"),
         _key("v,alt+v", "view", "Numbers or small maps", "view"),
     ]
