@@ -12,6 +12,9 @@ import msgspec
 import pytest
 
 from hfterm import paths
+from hfterm.engine.handlers.starter import install_starter
+from hfterm.engine.requests import InstallStarter
+from hfterm.job import Job
 from hfterm.models import overview_cache
 from hfterm.models.overview import overview
 from hfterm.models.overview_cache import keep_overview, known_overview, overview_file
@@ -144,3 +147,12 @@ def test_the_oldest_go(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (new,) = set(folder.glob("*")) - before
         os.utime(new, (number, number))  # the clock may be too coarse to tell them apart
     assert [known_overview(spec) is not None for spec in specs] == [False, False, True, True, True]
+
+
+def test_a_starter_model_is_known_once_it_is_installed(starter_kit: Path) -> None:
+    spec = ModelSpec(ref="minilm")
+    assert known_overview(spec) is None
+    install_starter(InstallStarter(names=["minilm"]), Job())
+    found = known_overview(spec)
+    assert found is not None
+    assert found.parameters == 22_713_216
