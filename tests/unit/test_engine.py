@@ -420,6 +420,7 @@ def test_garbage_ends_the_worker_instead_of_confusing_it(worker: RawWorker, garb
     wait_until(lambda: worker.process.poll() is not None, "the worker ended")
 
 
+# it never goes by itself (its sleep is not the test's): the client has to end it
 IMPOSTOR = """\
     import os, sys
     os.write(int(sys.argv[sys.argv.index("--fd") + 1]), {garbage!r})

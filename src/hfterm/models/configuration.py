@@ -39,8 +39,7 @@ def config_entries(config: PreTrainedConfig) -> list[ConfigEntry]:
 def _defaults(config: PreTrainedConfig) -> dict[str, object]:
     try:
         return type(config)().to_dict()
-    except Exception:  # noqa: BLE001
-        # some configs can't be made without arguments, each raising its own: nothing to compare
+    except Exception:  # noqa: BLE001  # some configs need arguments, and each raises its own
         return {}
 
 

@@ -279,7 +279,7 @@ meaning.
         """Select the head with the largest value; from one of that order, its neighbour in it."""
         if self._grid is None or not (order := self._grid.ranked):
             return
-        if self._rank < len(order) and order[self._rank] == self._selected:
+        if order[self._rank] == self._selected:
             self._rank = max(0, min(self._rank + by, len(order) - 1))
         else:
             self._rank = 0
