@@ -81,12 +81,12 @@ def memory_errors(what: str) -> Generator[None]:
     # torch.OutOfMemoryError is a RuntimeError, and so is the CPU's; transformers makes a ValueError
     # of a MemoryError while it pads
     except (MemoryError, RuntimeError, ValueError) as error:
-        if _ran_out(error):
+        if ran_out(error):
             raise out_of_memory(what) from error
         raise
 
 
-def _ran_out(error: BaseException | None) -> bool:
+def ran_out(error: BaseException | None) -> bool:
     """Whether an error, or one that it came from, says that there was no memory."""
     while error is not None:
         text = str(error).lower()

@@ -1,0 +1,1 @@
+"""Fine-tuning: recipes, run processes that outlive the terminal, and reading what they wrote."""

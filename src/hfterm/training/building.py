@@ -1,0 +1,451 @@
+"""A recipe → a model with its method on it, and what `transformers.Trainer` needs.
+
+Imports torch and transformers inside functions: for a process that trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.inference.loading import memory_errors, unquantized_modules
+from hfterm.job import Job
+from hfterm.models.lora import ALL_LINEAR, default_targets, linear_modules
+from hfterm.models.opening import arguments, concrete_of, find, load_config, reading, report_of
+from hfterm.models.opening_errors import explain_loading
+from hfterm.models.types import LoadingReport, ModelSource, ModelSpec
+from hfterm.training.data import splits
+from hfterm.training.encoding import encode_rows
+from hfterm.training.labels import label_names
+from hfterm.training.recipe import AUTO_CLASSES, LESS_IS_BETTER, MethodPart, Recipe
+from hfterm.training.scoring import Score, reduce_logits, scorer
+
+if TYPE_CHECKING:
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import (
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+        TrainingArguments,
+    )
+
+Collator = Callable[[list[dict[str, object]]], dict[str, object]]
+
+PEFT_TASKS = {
+    "text-classification": "SEQ_CLS",
+    "token-classification": "TOKEN_CLS",
+    "question-answering": "QUESTION_ANS",
+    "causal-lm": "CAUSAL_LM",
+    "chat-sft": "CAUSAL_LM",
+    "seq2seq": "SEQ_2_SEQ_LM",
+}
+"""What peft calls a task; masked language modelling has no name there."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a run trains, and on what.
+
+    Attributes:
+        labels: names by id; empty for a task without.
+        new: modules that the checkpoint lacks, or has in another shape.
+        score: of an evaluation's predictions; None where the loss says it all.
+    """
+
+    recipe: Recipe
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    train: Dataset
+    held: Dataset | None
+    collator: Collator
+    labels: tuple[str, ...]
+    new: tuple[str, ...]
+    score: Score | None
+    trainable: int
+    parameters: int
+
+
+def build(recipe: Recipe, job: Job | None = None) -> Built:
+    """Open the data and the model of a recipe.
+
+    Raises:
+        HftermError: what is wrong, in words.
+    """
+    job = job or Job()
+    train, held = splits(recipe, job)
+    names = label_names(recipe, train)
+    source = find(recipe.model.ref, job, whole=True)
+    tokenizer = open_tokenizer(recipe, source, job)
+    job.progress("tokenizing", 0, len(train), "rows")
+    encoded = encode_rows(recipe, tokenizer, names, train)
+    encoded_held = encode_rows(recipe, tokenizer, names, held) if held is not None else None
+    job.progress(f"loading {recipe.model.ref}")
+    with memory_errors(recipe.model.ref):
+        model, new = load_base(recipe, source, names, tokenizer, job)
+        model = with_method(recipe, model)
+    parameters = list(model.parameters())
+    return Built(
+        recipe=recipe,
+        model=model,
+        tokenizer=tokenizer,
+        train=encoded,
+        held=encoded_held,
+        collator=collator(recipe, tokenizer, model),
+        labels=names,
+        new=new,
+        score=scorer(recipe.task, names),
+        trainable=sum(p.numel() for p in parameters if p.requires_grad),
+        parameters=_counted(model),
+    )
+
+
+def _counted(model: PreTrainedModel) -> int:
+    from peft import PeftModel
+
+    if isinstance(model, PeftModel):
+        return int(model.get_nb_trainable_parameters()[1])
+    return sum(p.numel() for p in model.parameters())
+
+
+def open_tokenizer(
+    recipe: Recipe, source: ModelSource, job: Job | None = None
+) -> PreTrainedTokenizerBase:
+    """The tokenizer, with a token to pad with.
+
+    Raises:
+        HftermError: the model has none.
+    """
+    from transformers import AutoTokenizer
+
+    folder = source.path
+    if recipe.model.tokenizer:
+        folder = find(recipe.model.tokenizer, job or Job()).path
+    try:
+        tokenizer = cast(
+            "PreTrainedTokenizerBase",
+            AutoTokenizer.from_pretrained(
+                folder, trust_remote_code=False, local_files_only=True,
+                **({"gguf_file": source.gguf} if source.gguf and folder == source.path else {}),
+            ),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise HftermError(
+            "no-tokenizer",
+            f"{recipe.model.ref} has no tokenizer that can be opened.",
+            "Name another model's in model.tokenizer.",
+        ) from error
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise HftermError(
+                "no-pad", "The tokenizer has neither a padding token nor an end token.",
+                "Name another model's tokenizer in model.tokenizer.",
+            )  # fmt: skip
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(
+    recipe: Recipe,
+    source: ModelSource,
+    names: tuple[str, ...],
+    tokenizer: PreTrainedTokenizerBase,
+    job: Job,
+) -> tuple[PreTrainedModel, tuple[str, ...]]:
+    """The model that is trained or adapted, and the modules of it that are new.
+
+    Raises:
+        HftermError: the weights are another architecture's, or can't be read.
+    """
+    import torch
+    from transformers import set_seed
+
+    from hfterm.models.verdicts import modules_of
+
+    if source.base:
+        raise HftermError(
+            "adapter", f"{recipe.model.ref} is an adapter.",
+            "Merge it into its base first (Train, After), and train the merged model.",
+        )  # fmt: skip
+    config = load_config(source, len(names) if names else None)
+    if names:
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: number for number, name in enumerate(names)}
+    cls = concrete_of(AUTO_CLASSES[recipe.task], config)
+    if config.pad_token_id is None and recipe.task == "text-classification":
+        config.pad_token_id = tokenizer.pad_token_id
+    spec = ModelSpec(ref=recipe.model.ref, auto=AUTO_CLASSES[recipe.task])
+    told = arguments(source, spec) | {"ignore_mismatched_sizes": True, "dtype": dtype_of(recipe)}
+    told |= _quantized(recipe, source, cls, config, spec, job)
+    set_seed(recipe.training.seed)
+    with reading(source, job):
+        try:
+            loaded = cls.from_pretrained(source.path, config=config, **told)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        except Exception as error:
+            # safetensors, torch and bitsandbytes each have their own families here
+            raise explain_loading(source, error) from error
+    model, told_report = cast("tuple[PreTrainedModel, dict[str, object]]", loaded)
+    report = report_of(told_report)
+    _check_backbone(recipe, model, report)
+    new = modules_of([*report.missing, *(found.name for found in report.mismatched)])
+    if recipe.quantization == "none":
+        torch.nn.Module.to(model, device_of(recipe))
+    model.config.use_cache = False
+    return model, tuple(new)
+
+
+def _check_backbone(recipe: Recipe, model: PreTrainedModel, report: LoadingReport) -> None:
+    """Refuse weights of another model: nearly all would start at random."""
+    prefix = f"{type(model).base_model_prefix}."
+    names = [name for name, _ in model.named_parameters() if name.startswith(prefix)]
+    absent = {*report.missing, *(found.name for found in report.mismatched)}
+    missing = [name for name in names if name in absent]
+    if names and len(missing) > len(names) / 2:
+        raise HftermError(
+            "another-model",
+            f"{recipe.model.ref} holds weights of another model: {len(missing):,} of "
+            f"{len(names):,} weights of {type(model).__name__} are not in it.",
+            "Name the checkpoint that its config.json belongs to.",
+        )
+
+
+def dtype_of(recipe: Recipe) -> torch.dtype:
+    """What the weights are kept in while training."""
+    import torch
+
+    if recipe.model.dtype == "auto":
+        return torch.bfloat16 if recipe.quantization != "none" else torch.float32
+    return cast("torch.dtype", getattr(torch, recipe.model.dtype))
+
+
+def device_of(recipe: Recipe) -> str:
+    """Where a process that trains alone puts the model.
+
+    Raises:
+        HftermError: there is no such device.
+    """
+    import torch
+
+    wanted = recipe.model.device
+    here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if wanted == "auto":
+        return str(here) if here is not None and recipe.training.processes == 1 else "cpu"
+    device = torch.device(wanted)
+    there = device.type == "cpu" or (
+        here is not None
+        and device.type == here.type
+        and (device.index or 0) < torch.accelerator.device_count()
+    )
+    if not there:
+        raise HftermError(
+            "no-device", f"There is no device {wanted} here.",
+            "Choose cpu or auto in model.device; hfterm doctor says what there is.",
+        )  # fmt: skip
+    return wanted
+
+
+def _quantized(
+    recipe: Recipe,
+    source: ModelSource,
+    cls: type[PreTrainedModel],
+    config: PreTrainedConfig,
+    spec: ModelSpec,
+    job: Job,
+) -> dict[str, object]:
+    if recipe.quantization == "none":
+        return {}
+    import logging
+
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    # it warns at every layer and step of int8
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    skipped = list(unquantized_modules(source, cls, config, spec, job))
+    if recipe.quantization == "int8":
+        how = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+    else:
+        how = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+            llm_int8_skip_modules=skipped,
+        )
+    return {"quantization_config": how, "device_map": {"": device_of(recipe)}}
+
+
+def keep_gradients(model: torch.nn.Module) -> None:
+    """Keep evaluations from damaging the gradients of a 4-bit base on a CPU.
+
+    bitsandbytes repacks its weights for AVX512-BF16 at the first forward pass in evaluation mode,
+    into a path without autograd.
+    """
+    import bitsandbytes
+
+    for module in model.modules():
+        if isinstance(module, bitsandbytes.nn.Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def with_method(recipe: Recipe, model: PreTrainedModel) -> PreTrainedModel:
+    """The model with the method's adapter on it, if it has one.
+
+    Raises:
+        HftermError: a target is no module of the model.
+    """
+    if recipe.method.name == "full":
+        return model
+    from peft import get_peft_model, prepare_model_for_kbit_training
+
+    config = lora_config(recipe.method, recipe.task, model)
+    if recipe.quantization != "none":
+        keep_gradients(model)
+        model = cast(
+            "PreTrainedModel",
+            prepare_model_for_kbit_training(
+                model,
+                use_gradient_checkpointing=True,
+                gradient_checkpointing_kwargs={"use_reentrant": False},
+            ),
+        )
+    return cast("PreTrainedModel", get_peft_model(model, config))
+
+
+def lora_config(method: MethodPart, task: str, model: PreTrainedModel) -> LoraConfig:
+    """peft's config of a method.
+
+    Raises:
+        HftermError: ``unknown-target``: a target is no linear module of the model.
+    """
+    from peft import LoraConfig
+
+    targets: str | list[str] = ALL_LINEAR
+    if method.target_modules != ALL_LINEAR:
+        known = linear_modules(model)
+        targets = list(method.target_modules) or default_targets(model)
+        for target in targets:
+            if target not in known and not any(
+                name.endswith(f".{target}") for name, _ in model.named_modules()
+            ):
+                raise unknown_target(target, list(known))
+    return LoraConfig(
+        r=method.r,
+        lora_alpha=method.alpha,  # pyright: ignore[reportArgumentType]
+        lora_dropout=method.dropout,
+        target_modules=targets,
+        bias=method.bias,
+        use_rslora=method.rslora,
+        use_dora=method.dora,
+        task_type=PEFT_TASKS.get(task),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def unknown_target(target: str, known: list[str]) -> HftermError:
+    """The error for a target module that is none."""
+    import difflib
+
+    near = difflib.get_close_matches(target, known, 1, 0.5)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return HftermError(
+        "unknown-target",
+        f"method.target_modules has {target!r}, which is no linear module of the model.",
+        f'{hint}It has: {", ".join(known)}; or "all-linear".',
+    )
+
+
+def collator(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel | None
+) -> Collator:
+    """What makes batches of rows for the task."""
+    from transformers import (
+        DataCollatorForLanguageModeling,
+        DataCollatorForSeq2Seq,
+        DataCollatorForTokenClassification,
+        DataCollatorWithPadding,
+    )
+
+    if recipe.task in ("masked-lm", "causal-lm"):
+        masked = recipe.task == "masked-lm"
+        if masked and tokenizer.mask_token is None:
+            raise HftermError(
+                "no-mask", "The tokenizer has no mask token.",
+                "Choose an encoder for masked-lm, or task = causal-lm.",
+            )  # fmt: skip
+        found: object = DataCollatorForLanguageModeling(
+            tokenizer, mlm=masked, mlm_probability=recipe.data.mask if masked else None
+        )
+    elif recipe.task in ("chat-sft", "seq2seq"):
+        found = DataCollatorForSeq2Seq(tokenizer, model=model)
+    elif recipe.task == "token-classification":
+        found = DataCollatorForTokenClassification(tokenizer)
+    else:
+        found = DataCollatorWithPadding(tokenizer)
+    return cast("Collator", found)
+
+
+def training_arguments(recipe: Recipe, folder: Path, *, evaluates: bool) -> TrainingArguments:
+    """The recipe's `[training]` as transformers has it."""
+    from transformers import TrainingArguments
+
+    training = recipe.training
+    on_cpu = device_of(recipe) == "cpu" and not training.accelerate_config
+    steps = {"eval_strategy": "no"} if not evaluates else _every("eval", training.eval_every)
+    saves = _every("save", training.save_every)
+    if training.load_best and not training.save_every:
+        saves = _every("save", training.eval_every)
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=training.epochs,
+        max_steps=training.max_steps or -1,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=training.eval_batch_size,
+        gradient_accumulation_steps=training.accumulate,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.scheduler,
+        warmup_steps=training.warmup,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
+        optim=training.optimizer,
+        bf16=training.precision == "bf16",
+        fp16=training.precision == "fp16",
+        activation_checkpointing=training.activation_checkpointing,
+        seed=training.seed,
+        logging_steps=training.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        include_num_input_tokens_seen="non_padding",
+        prediction_loss_only=recipe.task in ("causal-lm", "chat-sft", "seq2seq"),
+        load_best_model_at_end=training.load_best,
+        metric_for_best_model=_trainer_metric(recipe) if evaluates else None,
+        greater_is_better=recipe.metric not in LESS_IS_BETTER if evaluates else None,
+        dataloader_num_workers=training.workers,
+        dataloader_pin_memory=not on_cpu,
+        use_cpu=on_cpu,
+        disable_tqdm=True,
+        report_to="none",
+        **steps,
+        **saves,
+    )
+
+
+def _every(what: str, steps: int) -> dict[str, object]:
+    if not steps:
+        return {f"{what}_strategy": "epoch"}
+    return {f"{what}_strategy": "steps", f"{what}_steps": steps}
+
+
+def _trainer_metric(recipe: Recipe) -> str:
+    """The metric as Trainer finds it: the perplexity is made of the loss."""
+    return "loss" if recipe.metric == "perplexity" else recipe.metric
+
+
+def preprocess(recipe: Recipe) -> Callable[[object, object], object] | None:
+    """What is kept of the logits of an evaluation."""
+    if recipe.task in ("text-classification", "token-classification", "masked-lm"):
+        return cast("Callable[[object, object], object]", reduce_logits)
+    return None

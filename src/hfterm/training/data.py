@@ -1,0 +1,279 @@
+"""The rows that a run learns from: opened by `datasets`, with errors for people.
+
+Imports datasets inside functions; no torch.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hfterm.errors import HftermError
+from hfterm.hub import starter
+from hfterm.hub.refs import HUB_ID, installed
+from hfterm.job import Job
+from hfterm.training.recipe import COLUMNS, OPTIONAL_COLUMNS, DataPart, Recipe
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+BUILDERS = {
+    ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json",
+    ".parquet": "parquet", ".txt": "text", ".text": "text",
+}  # fmt: skip
+"""The builder of `datasets` for each kind of file."""
+
+
+def local_files(ref: str) -> list[str]:
+    """The files that `ref` names here; empty when it can only be a hub id.
+
+    Raises:
+        HftermError: it is a path, and nothing is there; or a starter set that is not installed.
+    """
+    if starter.is_starter(ref):
+        path = installed(ref)
+        if path.is_dir():
+            raise HftermError(
+                "not-a-data-set", f"{ref!r} is a model, not a data set.", "Name reviews or sms-spam."
+            )
+        return [str(path)]
+    path = Path(ref).expanduser()
+    if any(sign in ref for sign in "*?["):
+        found = sorted(glob.glob(str(path), recursive=True))
+        if not found:
+            raise HftermError("not-found", f"No file matches {ref}.", "Check data.ref.")
+        return found
+    try:
+        if path.is_file():
+            return [str(path)]
+        is_dir = path.is_dir()
+    except OSError:  # a name that no path can have
+        is_dir = False
+    if is_dir:
+        found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in BUILDERS)
+        if found:
+            return found
+        scripts = [p.name for p in path.glob("*.py")]
+        if scripts:
+            raise script_error(ref)
+        raise HftermError(
+            "not-a-data-set",
+            f"The folder {ref} holds no .csv, .tsv, .json, .jsonl, .parquet or .txt file.",
+            "Name a file in data.ref.",
+        )
+    if ref.startswith(("/", "./", "../", "~")) or path.suffix.lower() in BUILDERS:
+        raise HftermError(
+            "not-found",
+            f"There is no file {ref}.",
+            "Check data.ref; put the file back, or name another.",
+        )
+    if ref.endswith(".py"):
+        raise script_error(ref)
+    if not HUB_ID.match(ref):
+        raise HftermError(
+            "not-found", f"{ref!r} is neither a file here nor a hub id (owner/name).",
+            "Check data.ref.",
+        )  # fmt: skip
+    return []
+
+
+def script_error(ref: str) -> HftermError:
+    """The error for a data set that is a program."""
+    return HftermError(
+        "script-data-set",
+        f"{ref} is a data set made by a Python script, which datasets no longer runs.",
+        "Save its rows as Parquet, CSV or JSONL and name that file in data.ref.",
+    )
+
+
+def load_split(
+    data: DataPart, split: str, job: Job | None = None, *, seed: int | None = None
+) -> Dataset:
+    """The rows of a split, or of a slice of one.
+
+    Args:
+        data: what and where.
+        split: as `datasets` has it: ``train``, ``train[:10%]``, ``train[:10]+train[-5:]``.
+        job: says what is being done.
+        seed: shuffle the whole split by it before it is sliced; None for the order of the files.
+
+    Raises:
+        HftermError: not found, no such split, not what its name says, or the hub can't be reached.
+    """
+    job = job or Job()
+    files = local_files(data.ref)
+    job.progress(f"reading {data.ref}")
+    from datasets import load_dataset
+    from datasets.utils.logging import disable_progress_bar, set_verbosity_error
+
+    disable_progress_bar()
+    set_verbosity_error()
+    whole = split if seed is None else split.partition("[")[0].strip()
+    with explained(data.ref, split):
+        if files:
+            kinds = {BUILDERS.get(Path(file).suffix.lower(), "text") for file in files}
+            if len(kinds) > 1:
+                raise HftermError(
+                    "mixed-files",
+                    f"{data.ref} names files of several kinds ({', '.join(sorted(kinds))}).",
+                    "Name files of one kind.",
+                )
+            tabs = all(file.lower().endswith(".tsv") for file in files)
+            more = {"sep": "\t"} if tabs else {}
+            loaded = load_dataset(kinds.pop(), data_files={"train": files}, split=whole, **more)
+        else:
+            loaded = load_dataset(data.ref, data.subset or None, split=whole)
+        rows = cast("Dataset", loaded)
+        if seed is not None:
+            rows = sliced(rows.shuffle(seed=seed), whole, split)
+    if not len(rows):
+        raise HftermError(
+            "empty-split", f"The split {split!r} of {data.ref} is empty.", "Take a larger slice."
+        )
+    return rows
+
+
+def sliced(rows: Dataset, name: str, split: str) -> Dataset:
+    """The slices that `split` takes of the rows of the split `name`, as `datasets` rounds them."""
+    from datasets import ReadInstruction
+
+    parts = ReadInstruction.from_spec(split).to_absolute({name: len(rows)})
+    return rows.select([i for part in parts for i in range(part.from_ or 0, part.to or len(rows))])
+
+
+@contextmanager
+def explained(ref: str, split: str) -> Iterator[None]:
+    """Turn what `datasets` raises into errors for people."""
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        yield
+    except HftermError:
+        raise
+    except GatedRepoError as error:
+        raise HftermError(
+            "gated", f"{ref} is gated.", "Ask for access on its page, then run: hf auth login"
+        ) from error
+    except (OfflineModeIsEnabled, ConnectionError, HfHubHTTPError) as error:
+        raise HftermError(
+            "offline",
+            f"The hub can't be reached for {ref}: {_first(error)}",
+            "Check the connection and HF_ENDPOINT, or name a file or a starter data set.",
+        ) from error
+    except DatasetNotFoundError as error:
+        raise HftermError(
+            "not-found", f"There is no data set {ref} on the hub, or no access to it.",
+            "Check data.ref, or name a file.",
+        ) from error  # fmt: skip
+    except OSError as error:
+        if error.strerror:
+            raise HftermError(
+                "unreadable", f"{ref} can't be read: {error.strerror}.", "Check the file."
+            ) from error
+        raise HftermError("unreadable", f"{ref} can't be read: {_first(error)}", "") from error
+    except Exception as error:
+        # readers of csv, json and parquet each have their own families of errors
+        raise _explain(ref, split, error) from error
+
+
+def _explain(ref: str, split: str, error: Exception) -> HftermError:
+    text = " ".join(str(cause) for cause in _causes(error))
+    if "scripts are no longer supported" in text or "Dataset scripts" in text:
+        return script_error(ref)
+    if "nknown split" in text or "Bad split" in text or "split" in type(error).__name__.lower():
+        return HftermError(
+            "no-split",
+            f"There is no split {split!r} in {ref}: {_first(error)}",
+            "Files have one split, train; slices are written train[:90%] or train[100:200].",
+        )
+    if "nrecognized instruction" in text or "instruction" in text.lower():
+        return HftermError(
+            "no-split", f"{split!r} is no split.", "Slices are written train[:90%] or train[100:]."
+        )
+    if "couldn't find any data file" in text.lower() or "connection" in text.lower():
+        return HftermError(
+            "offline", f"{ref} is not here, and the hub can't be reached.",
+            "Check the connection, or name a file or a starter data set.",
+        )  # fmt: skip
+    last = _causes(error)[-1]
+    return HftermError(
+        "bad-data", f"{ref} can't be read as rows: {_first(last)}", "Check the file."
+    )
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found = [error]
+    while (cause := found[-1].__cause__) is not None:
+        found.append(cause)
+    return found
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+
+
+def splits(recipe: Recipe, job: Job | None = None) -> tuple[Dataset, Dataset | None]:
+    """The rows to learn from, and those to evaluate on, if any.
+
+    With a fold, both come from the training split: the fold's rows are evaluated on. For a
+    classification each fold has about the same share of every label.
+
+    Raises:
+        HftermError: as `load_split`; a column is missing; too few rows for the folds.
+    """
+    seed = recipe.training.seed if recipe.data.shuffle else None
+    train = load_split(recipe.data, recipe.data.train, job, seed=seed)
+    check_columns(recipe, train.column_names)
+    if recipe.fold:
+        chosen = fold_rows(recipe, train)
+        left = sorted(set(range(len(train))).difference(chosen))
+        return train.select(left), train.select(chosen)
+    if not recipe.data.eval:
+        return train, None
+    held = load_split(recipe.data, recipe.data.eval, job, seed=seed)
+    check_columns(recipe, held.column_names)
+    return train, held
+
+
+def fold_rows(recipe: Recipe, rows: Dataset) -> list[int]:
+    """The rows that `recipe.fold` of `recipe.folds` leaves out, sorted."""
+    import numpy as np
+
+    if len(rows) < recipe.folds:
+        raise HftermError(
+            "empty-split",
+            f"{len(rows)} rows can't be parted into {recipe.folds} folds.",
+            "Take a larger slice, or fewer folds.",
+        )
+    order = np.random.default_rng(recipe.training.seed).permutation(len(rows))
+    if recipe.task == "text-classification":
+        labels = [str(value) for value in rows[recipe.column("label")]]
+        ranks = {label: rank for rank, label in enumerate(sorted(set(labels)))}
+        keys = np.array([ranks[labels[row]] for row in order])
+        order = order[np.argsort(keys, kind="stable")]
+    return sorted(int(row) for row in order[recipe.fold - 1 :: recipe.folds])
+
+
+def check_columns(recipe: Recipe, there: Sequence[str]) -> None:
+    """See that the columns that the task reads are there.
+
+    Raises:
+        HftermError: ``no-column``.
+    """
+    roles = [*COLUMNS[recipe.task]]
+    roles += [r for r in OPTIONAL_COLUMNS.get(recipe.task, ()) if r in recipe.data.columns]
+    for role in roles:
+        name = recipe.column(role)
+        if name not in there:
+            listed = ", ".join(there)
+            example = f'{{ {role} = "{there[0] if there else role}" }}'
+            raise HftermError(
+                "no-column",
+                f"{recipe.data.ref} has no column {name!r}, which {recipe.task} reads as {role}; "
+                f"it has: {listed}.",
+                f"Say which it is: columns = {example} under [data].",
+            )

@@ -1,0 +1,480 @@
+"""The rasterizer: lines become dots of braille, and those with axes and labels become cells.
+
+A cell has two dots side by side and four on top of each other; a column of dots is one column of
+what a line is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hfterm.widgets.chart_data import (
+    Axis, ChartLine, ChartView, Extent, Ticks, log_ticks, nice_step, same_digits, x_ticks, y_ticks,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hfterm.training.curves import Columns
+
+BLANK, LABEL, AXIS, CURSOR, WRONG, STALE = range(6)
+_FIRST_LINE = 8
+
+NARROWEST, LOWEST = 24, 4
+"""Width and height from which there is a picture."""
+
+ROOM_FOR_RULE = 10
+"""Height from which there is a line along the x axis."""
+
+LEAST_GUTTER = 5
+"""Cells for the labels of y where there is room, so that charts above each other line up."""
+
+MARKS = "◆●▲■"
+BAD = "×"
+
+_FAR = 1e300
+_SPACE = ord(" ")
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+
+
+def bright(line: int) -> int:
+    """The tone of a line."""
+    return _FIRST_LINE + 2 * line
+
+
+def dim(line: int) -> int:
+    """The tone of a line's points behind its smoothed line."""
+    return _FIRST_LINE + 2 * line + 1
+
+
+def line_of(tone: int) -> tuple[int, bool] | None:
+    """The line that a tone belongs to, and whether it is the dim one."""
+    return divmod(tone - _FIRST_LINE, 2) if tone >= _FIRST_LINE else None  # type: ignore[return-value]
+
+
+def letter(line: int) -> str:
+    """What a line is called at its end and in the legend."""
+    return "abcdefghijklmnopqrstuvwxyz"[line % 26]
+
+
+def mark(line: int) -> str:
+    """The character that a point of a sparse line is drawn as."""
+    return MARKS[line % len(MARKS)]
+
+
+# -- from values to dots -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a value becomes a line of dots: 0 is the upper edge.
+
+    Attributes:
+        low, high: at the edges; decimal logarithms if `log`.
+        log: the axis is logarithmic.
+        rows: lines of dots.
+    """
+
+    low: float
+    high: float
+    log: bool
+    rows: int
+
+    @classmethod
+    def around(cls, low: float, high: float, log: bool, rows: int) -> Scale:
+        """Edges a little outside of all values, rounded so that they seldom change."""
+        if log:
+            low, high = math.log10(low), math.log10(high)
+        if high - low <= 1e-9 * max(abs(low), abs(high)):
+            half = 0.5 if log else abs(low) * 0.1 or 1.0
+            low, high = low - half, high + half
+        step = nice_step((high - low) / 20)
+        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, log, rows)
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Lines of dots, float64; NaN where there is no value, or none of a logarithm."""
+        import numpy as np
+
+        if self.log:
+            values = np.log10(np.where(values > 0, values, np.nan))
+        return (self.high - values) / (self.high - self.low) * (self.rows - 1)
+
+    def band(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and last line of dots from low to high; a little outside for what is far out."""
+        import numpy as np
+
+        if self.log:
+            low = np.where(low > 0, low, high)
+        return tuple(np.clip(self.place(part), -9, self.rows + 9) for part in (high, low))
+
+    def ticks(self) -> Ticks:
+        """As many as are told apart at a glance."""
+        lines = self.rows // 4
+        most = max(2, (lines + 2) // 4)
+        if lines < 4:
+            edges = [self.low, self.high]
+            if self.log:
+                edges = [float(f"{10.0**edge:.0e}") for edge in edges]
+            return Ticks(tuple(edges), same_digits(edges))
+        return (log_ticks if self.log else y_ticks)(self.low, self.high, most)
+
+
+def runs(top: np.ndarray, bottom: np.ndarray, broken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What is drawn in each column so that a line has no holes where it has none.
+
+    Columns between points as far from each other as most of them are, or up to three times as far,
+    are filled; longer ones are gaps. Neighbours that do not touch meet half-way.
+
+    Args:
+        top: uppermost line of dots in each column, float64[n], NaN for none.
+        bottom: lowest one.
+        broken: columns that no line leads across, bool[n].
+
+    Returns:
+        First and last line of dots in each column, int64[n]; where there is none, last < first.
+    """
+    import numpy as np
+
+    columns = np.arange(len(top))
+    live = np.flatnonzero(np.isfinite(top) & np.isfinite(bottom))
+    first, last = np.zeros(len(top), np.int64), np.full(len(top), -1)
+    if not len(live):
+        return first, last
+    distance = np.diff(live)
+    breaks = np.cumsum(broken)
+    joined = (distance <= 3 * np.median(distance)) if len(distance) else np.zeros(0, bool)
+    joined &= breaks[live[1:] - 1] == breaks[live[:-1]]
+    middle = np.interp(columns, live, (top[live] + bottom[live]) / 2)
+    after = np.searchsorted(live, columns, "right") - 1  # the live column at or before each
+    filled = np.append(joined, False)[after] & (after >= 0)
+    upper, lower = middle.copy(), middle
+    upper[live], lower[live] = top[live], bottom[live]
+    first, last = np.rint(upper).astype(np.int64), np.rint(lower).astype(np.int64)
+    down = filled[:-1] & (last[:-1] < first[1:])
+    up = filled[:-1] & (first[:-1] > last[1:])
+    falling, rising = (last[:-1] + first[1:]) // 2, (first[:-1] + last[1:]) // 2
+    new_first, new_last = first.copy(), last.copy()
+    new_last[:-1][down] = falling[down]
+    new_first[1:][down] = falling[down] + 1
+    new_first[:-1][up] = rising[up] + 1
+    new_last[1:][up] = np.maximum(new_last[1:], rising)[up]
+    drawn = filled.copy()
+    drawn[live] = True
+    new_last[~drawn] = -1
+    new_first[~drawn] = 0
+    return new_first, new_last
+
+
+def dots(first: np.ndarray, last: np.ndarray, rows: int) -> np.ndarray:
+    """Bits of braille characters, uint8[rows / 4, n / 2], of a run in each column."""
+    import numpy as np
+
+    row = np.arange(rows)[:, None]
+    canvas = ((row >= first) & (row <= last)).view(np.uint8)
+    cells = canvas.reshape(rows // 4, 4, -1, 2)
+    found = np.zeros((rows // 4, cells.shape[2]), np.uint8)
+    for y, bits in enumerate(_DOTS):
+        for x, bit in enumerate(bits):
+            found |= cells[:, y, :, x] * np.uint8(bit)
+    return found
+
+
+# -- from dots to cells ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A line in the window, and `margin` columns on either side of it."""
+
+    low: np.ndarray
+    high: np.ndarray
+    smooth: np.ndarray | None
+    stale_low: np.ndarray
+    stale_high: np.ndarray
+    bad: np.ndarray
+    margin: int
+    marks: bool
+
+    @classmethod
+    def of(cls, line: ChartLine, window: Extent, count: int, view: ChartView) -> _Seen:
+        """Ask a line; what is beyond the window tells how the line leads into it."""
+        import numpy as np
+
+        first, last = window
+        margin = 0 if view.whole else count
+        beyond = 0.0 if view.whole else last - first
+        found = line.columns(first - beyond, last + beyond, count + 2 * margin)
+        parts = (found.low, found.high, found.smooth, found.stale_low, found.stale_high)
+        low, high, smooth, stale_low, stale_high = (
+            np.where(np.isfinite(part), np.clip(part, -_FAR, _FAR), np.nan) for part in parts
+        )
+        smoothed = view.smooth and not line.marks and bool(np.isfinite(smooth).any())
+        return cls(
+            low, high, smooth if smoothed else None, stale_low, stale_high,
+            found.nonfinite, margin, line.marks,
+        )  # fmt: skip
+
+    def inside(self, values: np.ndarray) -> np.ndarray:
+        """Without the margins."""
+        return values[self.margin : len(values) - self.margin]
+
+
+@dataclass
+class Picture:
+    """Everything below the legend, cell by cell.
+
+    Attributes:
+        glyphs: code points, uint32[line, cell].
+        tones: see `bright` and `dim`, uint16[line, cell].
+        left: first cell of the plot.
+        wide: cells of the plot.
+        tall: its lines.
+        window: x at its edges.
+    """
+
+    glyphs: np.ndarray
+    tones: np.ndarray
+    left: int
+    wide: int
+    tall: int
+    window: Extent
+
+    def cell(self, x: float) -> int | None:
+        """The cell of the plot that an x is in."""
+        first, last = self.window
+        if not first <= x <= last:
+            return None
+        return min(self.wide - 1, int((x - first) / (last - first) * self.wide))
+
+    def x(self, cell: int) -> float:
+        """The x in the middle of a cell of the plot."""
+        first, last = self.window
+        return first + (cell + 0.5) / self.wide * (last - first)
+
+    def changed(self, old: Picture) -> list[tuple[int, int, int]]:
+        """Where another picture of the same size differs: first cell, line, number of cells."""
+        import numpy as np
+
+        differs = (self.glyphs != old.glyphs) | (self.tones != old.tones)
+        lines = np.flatnonzero(differs.any(axis=1)).tolist()
+        found: list[tuple[int, int, int]] = []
+        for y in lines:
+            cells = np.flatnonzero(differs[y])
+            found.append((int(cells[0]), y, int(cells[-1] - cells[0]) + 1))
+        return found
+
+    def line(self, y: int, cursor: int | None, label: str) -> list[tuple[str, int]]:
+        """Texts and tones of a line, with the cursor in it if there is one.
+
+        Args:
+            y: number of the line.
+            cursor: its cell in the plot.
+            label: its x, for the last line.
+        """
+        import numpy as np
+
+        glyphs, tones = self.glyphs[y], self.tones[y]
+        if cursor is not None:
+            glyphs, tones = glyphs.copy(), tones.copy()
+            at = self.left + cursor
+            if y < self.tall:
+                if glyphs[at] == _SPACE:
+                    glyphs[at], tones[at] = ord("│"), AXIS
+            elif y == len(self.glyphs) - 1:
+                _write(glyphs, tones, f" {label} ", at - (len(label) + 1) // 2, CURSOR)
+        # a blank takes the tone before it, so that fewer are written
+        shown = (glyphs != _SPACE) | (tones == CURSOR)
+        before = np.maximum.accumulate(np.where(shown, np.arange(len(glyphs)), 0))
+        tones = np.where(shown | (tones[before] != CURSOR), tones[before], BLANK)
+        text = glyphs.tobytes().decode("utf-32-le")
+        starts = [0, *(np.flatnonzero(tones[1:] != tones[:-1]) + 1).tolist(), len(text)]
+        return [
+            (text[start:end], int(tones[start]))
+            for start, end in zip(starts, starts[1:], strict=False)
+        ]
+
+
+def _write(glyphs: np.ndarray, tones: np.ndarray, text: str, at: int, tone: int) -> int:
+    """Put a text into a line, inside of it; returns the cell where it begins."""
+    at = max(0, min(at, len(glyphs) - len(text)))
+    text = text[: len(glyphs)]
+    glyphs[at : at + len(text)] = [ord(character) for character in text]
+    tones[at : at + len(text)] = tone
+    return at
+
+
+def paint(
+    lines: Sequence[ChartLine],
+    view: ChartView,
+    extent: Extent,
+    axis: Axis,
+    width: int,
+    height: int,
+    gutter: int = 0,
+) -> Picture:
+    """Draw lines, their axes and labels.
+
+    Args:
+        lines: the later over the earlier.
+        view: what is looked at, and how.
+        extent: x of all there is.
+        axis: what x is.
+        width: cells.
+        height: lines.
+        gutter: cells that the labels of y took the last time; right if they take as many again.
+    """
+    import numpy as np
+
+    foot = 2 if height >= ROOM_FOR_RULE - 1 else 1
+    tall, tail = height - foot, int(len(lines) > 1)
+    window = view.window(extent)
+    least = LEAST_GUTTER if width >= 60 else 1
+
+    def look(gutter: int) -> tuple[int, list[_Seen]]:
+        wide = max(1, width - gutter - 1 - tail)
+        return wide, [_Seen.of(line, window, 2 * wide, view) for line in lines]
+
+    gutter = max(least, min(gutter, width // 2))
+    wide, seen = look(gutter)
+    scale = _scale(seen, view.log_y, 4 * tall)
+    ticks = scale.ticks() if scale else Ticks()
+    needed = min(max([least, *map(len, ticks.labels)]), width // 2)
+    if needed != gutter:  # the scale stays: low and high of all columns do not depend on how many
+        gutter = needed
+        wide, seen = look(gutter)
+    glyphs = np.full((height, width), _SPACE, np.uint32)
+    tones = np.zeros((height, width), np.uint16)
+    picture = Picture(glyphs, tones, gutter + 1, wide, tall, window)
+    _axes(picture, scale, ticks, axis)
+    plot, tone = (part[:tall, gutter + 1 : gutter + 1 + wide] for part in (glyphs, tones))
+    if scale:
+        _lines(seen, scale, plot, tone)
+        _marks(seen, scale, plot, tone)
+        if tail:
+            _letters(seen, scale, glyphs[:tall, gutter + 1 :], tones[:tall, gutter + 1 :])
+    else:
+        positive = not view.log_y or not any(np.isfinite(line.high).any() for line in seen)
+        text = "no points here" if positive else "log y: no positive values"
+        if positive and any(line.bad.any() for line in seen):
+            text = "no finite values"
+        text = text[:wide]
+        _write(plot[tall // 2], tone[tall // 2], text, (wide - len(text)) // 2, LABEL)
+    for line in seen:
+        cells = line.inside(line.bad).reshape(-1, 2).any(axis=1)
+        plot[0, cells], tone[0, cells] = ord(BAD), WRONG
+    return picture
+
+
+def _scale(seen: Sequence[_Seen], log: bool, rows: int) -> Scale | None:
+    """For what is in sight; for what leads across it when no point is."""
+    import numpy as np
+
+    for inside in (True, False):
+        parts = [p for line in seen for p in (line.low, line.high)]
+        if inside:
+            parts = [line.inside(p) for line in seen for p in (line.low, line.high)]
+        values = np.concatenate(parts)
+        values = values[np.isfinite(values) & ((values > 0) | (not log))]
+        if len(values):
+            return Scale.around(float(values.min()), float(values.max()), log, rows)
+    return None
+
+
+def _axes(picture: Picture, scale: Scale | None, ticks: Ticks, axis: Axis) -> None:
+    import numpy as np
+
+    glyphs, tones, tall, left = picture.glyphs, picture.tones, picture.tall, picture.left
+    width = glyphs.shape[1]
+    glyphs[:tall, left - 1], tones[:tall, left - 1] = ord("│"), AXIS
+    if scale:
+        for value, label in zip(ticks.values, ticks.labels, strict=True):
+            y = int(scale.tick(value)) // 4
+            if 0 <= y < tall:
+                glyphs[y, left - 1] = ord("┤")
+                _write(glyphs[y], tones[y], label[: left - 1], left - 1 - len(label), LABEL)
+    first, last = picture.window
+    below = x_ticks(first, last, picture.wide // 11, axis)
+    name, rule = below.name, len(glyphs) - tall > 1
+    if rule:
+        glyphs[tall, left - 1 : left + picture.wide] = ord("─")
+        tones[tall, left - 1 : left + picture.wide] = AXIS
+        glyphs[tall, left - 1] = ord("└")
+    end, used = width - (0 if rule else len(name) + 2), 0
+    for value, label in zip(below.values, below.labels, strict=True):
+        cell = picture.cell(value)
+        if cell is None:
+            continue
+        at = max(0, min(left + cell - (len(label) - 1) // 2, end - len(label)))
+        if at >= used:
+            _write(glyphs[-1], tones[-1], label, at, LABEL)
+            used = at + len(label) + 1
+            if rule:
+                glyphs[tall, left + cell] = ord("┬")
+    at = width - len(name)
+    y = tall if rule else len(glyphs) - 1
+    if at > left + len(name):
+        _write(glyphs[y], tones[y], f" {name}", at - 1, LABEL)
+
+
+def _lines(seen: Sequence[_Seen], scale: Scale, plot: np.ndarray, tone: np.ndarray) -> None:
+    """What was superseded, then points behind smoothed lines, then lines."""
+    import numpy as np
+
+    layers: list[tuple[_Seen, np.ndarray, np.ndarray, int, bool]] = []
+    for line in seen:
+        layers.append((line, line.stale_low, line.stale_high, STALE, False))
+    for index, line in enumerate(seen):
+        if line.smooth is not None:
+            layers.append((line, line.low, line.high, dim(index), False))
+    for index, line in enumerate(seen):
+        value = line.smooth
+        pair = (line.low, line.high) if value is None else (value, value)
+        layers.append((line, *pair, bright(index), True))
+    back, front = np.zeros(plot.shape, np.uint8), np.zeros(plot.shape, np.uint8)
+    for line, low, high, color, before in layers:
+        if not np.isfinite(low).any():
+            continue
+        first, last = runs(*scale.band(low, high), line.bad)
+        bits = dots(line.inside(first), line.inside(last), scale.rows)
+        layer = front if before else back
+        layer |= bits
+        tone[bits > 0] = color
+    # behind a smoothed line its points are left out, or it would drown in them
+    bits = np.where(front > 0, front, back)
+    plot[:] = np.where(bits > 0, bits.astype(np.uint32) + 0x2800, _SPACE)
+
+
+def _marks(seen: Sequence[_Seen], scale: Scale, plot: np.ndarray, tone: np.ndarray) -> None:
+    """Points that are few; and one that is alone, which as a dot would be overlooked."""
+    import numpy as np
+
+    for index, line in enumerate(seen):
+        top, bottom = (line.inside(part) for part in scale.band(line.low, line.high))
+        live = np.flatnonzero(np.isfinite(top + bottom))
+        cells = live // 2
+        if (line.marks and 3 * len(np.unique(cells)) <= plot.shape[1]) or len(live) == 1:
+            lines = np.rint((top[live] + bottom[live]) / 2).astype(int) // 4
+            plot[lines, cells], tone[lines, cells] = ord(mark(index)), bright(index)
+
+
+def _letters(seen: Sequence[_Seen], scale: Scale, plot: np.ndarray, tone: np.ndarray) -> None:
+    """Each line's letter at its end, beside another's if they end in one place."""
+    import numpy as np
+
+    taken: set[tuple[int, int]] = set()
+    tall = len(plot)
+    for index, line in enumerate(seen):
+        low, high = (line.low, line.high) if line.smooth is None else (line.smooth, line.smooth)
+        top, bottom = (line.inside(part) for part in scale.band(low, high))
+        live = np.flatnonzero(np.isfinite(top + bottom))
+        if not len(live):
+            continue
+        place = int(round((top[live[-1]] + bottom[live[-1]]) / 2)) // 4
+        cell = int(live[-1]) // 2 + 1
+        near = sorted(range(tall), key=lambda y, place=place: abs(y - place))
+        y = next((y for y in near if (y, cell) not in taken), place)
+        taken.add((y, cell))
+        plot[y, cell], tone[y, cell] = ord(letter(index)), bright(index)
