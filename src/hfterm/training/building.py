@@ -22,6 +22,7 @@ from hfterm.training.encoding import encode_rows
 from hfterm.training.labels import label_names
 from hfterm.training.recipe import AUTO_CLASSES, LESS_IS_BETTER, MethodPart, Recipe
 from hfterm.training.scoring import Score, reduce_logits, scorer
+from hfterm.training.targets import unknown_target
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +56,8 @@ class Built:
         labels: names by id; empty for a task without.
         new: modules that the checkpoint lacks, or has in another shape.
         score: of an evaluation's predictions; None where the loss says it all.
+        train_rows: of the whole split, where only some were taken.
+        eval_rows: the same.
     """
 
     recipe: Recipe
@@ -68,10 +71,17 @@ class Built:
     score: Score | None
     trainable: int
     parameters: int
+    train_rows: int
+    eval_rows: int
 
 
-def build(recipe: Recipe, job: Job | None = None) -> Built:
+def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) -> Built:
     """Open the data and the model of a recipe.
+
+    Args:
+        recipe: of one run.
+        job: says what is being done.
+        most: rows that are taken of each split, at random; None for all of them.
 
     Raises:
         HftermError: what is wrong, in words.
@@ -79,6 +89,10 @@ def build(recipe: Recipe, job: Job | None = None) -> Built:
     job = job or Job()
     train, held = splits(recipe, job)
     names = label_names(recipe, train)
+    counts = len(train), len(held) if held is not None else 0
+    if most is not None:
+        train = train.shuffle(seed=0).select(range(min(most, len(train))))
+        held = held.shuffle(seed=0).select(range(min(most, len(held)))) if held else None
     source = find(recipe.model.ref, job, whole=True)
     tokenizer = open_tokenizer(recipe, source, job)
     job.progress("tokenizing", 0, len(train), "rows")
@@ -101,6 +115,8 @@ def build(recipe: Recipe, job: Job | None = None) -> Built:
         score=scorer(recipe.task, names),
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
         parameters=_counted(model),
+        train_rows=counts[0],
+        eval_rows=counts[1],
     )
 
 
@@ -317,7 +333,7 @@ def with_method(recipe: Recipe, model: PreTrainedModel) -> PreTrainedModel:
 
 
 def lora_config(method: MethodPart, task: str, model: PreTrainedModel) -> LoraConfig:
-    """peft's config of a method.
+    """Peft's config of a method.
 
     Raises:
         HftermError: ``unknown-target``: a target is no linear module of the model.
@@ -342,19 +358,6 @@ def lora_config(method: MethodPart, task: str, model: PreTrainedModel) -> LoraCo
         use_rslora=method.rslora,
         use_dora=method.dora,
         task_type=PEFT_TASKS.get(task),  # pyright: ignore[reportArgumentType]
-    )
-
-
-def unknown_target(target: str, known: list[str]) -> HftermError:
-    """The error for a target module that is none."""
-    import difflib
-
-    near = difflib.get_close_matches(target, known, 1, 0.5)
-    hint = f"Did you mean {near[0]}? " if near else ""
-    return HftermError(
-        "unknown-target",
-        f"method.target_modules has {target!r}, which is no linear module of the model.",
-        f'{hint}It has: {", ".join(known)}; or "all-linear".',
     )
 
 

@@ -37,7 +37,9 @@ def local_files(ref: str) -> list[str]:
         path = installed(ref)
         if path.is_dir():
             raise HftermError(
-                "not-a-data-set", f"{ref!r} is a model, not a data set.", "Name reviews or sms-spam."
+                "not-a-data-set",
+                f"{ref!r} is a model, not a data set.",
+                "Name reviews or sms-spam.",
             )
         return [str(path)]
     path = Path(ref).expanduser()

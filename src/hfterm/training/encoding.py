@@ -82,9 +82,7 @@ def _classification(
     return encode
 
 
-def _tagging(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]
-) -> Encoder:
+def _tagging(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]) -> Encoder:
     def encode(batch: Batch) -> Encoded:
         words = cast("list[list[str]]", batch[recipe.column("tokens")])
         tags = cast("list[list[object]]", batch[recipe.column("tags")])
@@ -178,9 +176,7 @@ def _language(
     return encode
 
 
-def _seq2seq(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]
-) -> Encoder:
+def _seq2seq(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]) -> Encoder:
     def encode(batch: Batch) -> Encoded:
         found = tokenizer(
             _texts(recipe, batch, "source"), text_target=_texts(recipe, batch, "target"),
@@ -191,9 +187,7 @@ def _seq2seq(
     return encode
 
 
-def _chat(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]
-) -> Encoder:
+def _chat(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]) -> Encoder:
     def encode(batch: Batch) -> Encoded:
         rows: Encoded = {"input_ids": [], "attention_mask": [], "labels": []}
         for conversation in batch[recipe.column("messages")]:
@@ -299,9 +293,7 @@ def _apply(
         ) from error  # fmt: skip
 
 
-ENCODERS: dict[
-    str, Callable[[Recipe, "PreTrainedTokenizerBase", tuple[str, ...]], Encoder]
-] = {
+ENCODERS: dict[str, Callable[[Recipe, PreTrainedTokenizerBase, tuple[str, ...]], Encoder]] = {
     "text-classification": _classification,
     "token-classification": _tagging,
     "question-answering": _answering,

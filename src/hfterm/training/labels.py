@@ -84,9 +84,7 @@ def class_names(rows: Dataset, column: str) -> tuple[str, ...]:
 def label_ids(names: tuple[str, ...], values: Iterable[object]) -> list[int]:
     """Ids of labels that were checked by `label_names`."""
     place = {name: number for number, name in enumerate(names)}
-    return [
-        place[value] if isinstance(value, str) else int(cast("int", value)) for value in values
-    ]
+    return [place[value] if isinstance(value, str) else int(cast("int", value)) for value in values]
 
 
 def _values(recipe: Recipe, rows: Dataset, column: str) -> list[object]:

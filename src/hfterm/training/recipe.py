@@ -255,7 +255,11 @@ def expand(recipe: Recipe, group: str) -> list[Recipe]:
     for fold in folds:
         for method in methods:
             told = "-".join(
-                [recipe.name, *([method] if recipe.compare else []), *([f"fold{fold}"] if fold else [])]
+                [
+                    recipe.name,
+                    *([method] if recipe.compare else []),
+                    *([f"fold{fold}"] if fold else []),
+                ]
             )
             runs.append(
                 msgspec.structs.replace(

@@ -160,9 +160,7 @@ def defects(recipe: Recipe) -> list[str]:
     roles = COLUMNS[recipe.task] + OPTIONAL_COLUMNS.get(recipe.task, ())
     for role in data.columns:
         if role not in roles:
-            found.append(
-                f"data.columns has {role!r}: {recipe.task} reads {', '.join(roles)}."
-            )
+            found.append(f"data.columns has {role!r}: {recipe.task} reads {', '.join(roles)}.")
     if data.packing:
         found.append("data.packing = true: rows are not packed here; leave it out, or false.")
     if recipe.folds == 1:

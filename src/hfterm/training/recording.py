@@ -259,7 +259,9 @@ class Recorder(TrainerCallback):
             return
         mean = sum(self._losses) / len(self._losses) if len(self._losses) >= 10 else 0.0
         if mean > 1e-3 and loss > SPIKE * mean:
-            self.event("alert", f"the loss jumped to {loss:.4g}, {loss / mean:.1f} × the mean", step)
+            self.event(
+                "alert", f"the loss jumped to {loss:.4g}, {loss / mean:.1f} × the mean", step
+            )
         self._losses = [*self._losses[-49:], loss]
 
     # -- evaluations and checkpoints -----------------------------------------------------

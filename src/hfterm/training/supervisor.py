@@ -172,9 +172,7 @@ class Supervisor:
         self._change()
         text = error.message if error is not None else ""
         with suppress(OSError):
-            files.add_event(
-                self._folder, status, text, files.progress_of(self._folder).step
-            )
+            files.add_event(self._folder, status, text, files.progress_of(self._folder).step)
 
     def _change(self, **changes: object) -> None:
         now = time.time()

@@ -11,20 +11,20 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job, Progress
 from hfterm.training import run_files as files
-from hfterm.training.run_types import RunFailure, RunProgress
+from hfterm.training.run_types import RunFailure
 
 if TYPE_CHECKING:
     from transformers import Trainer
 
     from hfterm.training.building import Built
-    from hfterm.training.recording import Recorder, StopSwitch
+    from hfterm.training.recording import Recorder
 
 EXIT_FAILED = 3
 """The run failed, and ``outcome.json`` says why."""

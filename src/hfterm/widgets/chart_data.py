@@ -232,8 +232,11 @@ def same_digits(values: Sequence[float]) -> tuple[str, ...]:
         parts, suffix = list(values), ""
         digits = _exact(parts, lambda value, d: f"{value:.{d}f}", 9)
     texts = [f"{value:,.{digits}f}" for value in parts]
-    return tuple("0" if not value else _signed(t) + suffix
-                 for t, value in zip(texts, values, strict=True))  # fmt: skip
+    if suffix:
+        return tuple(
+            _signed(t) + suffix if value else "0" for t, value in zip(texts, values, strict=True)
+        )
+    return tuple(map(_signed, texts))
 
 
 def short(value: float, digits: int = 4) -> str:

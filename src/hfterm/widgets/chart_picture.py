@@ -110,10 +110,15 @@ class Scale:
             low = np.where(low > 0, low, high)
         return tuple(np.clip(self.place(part), -9, self.rows + 9) for part in (high, low))
 
+    def tick(self, value: float) -> int:
+        """The line of cells of a label."""
+        place = (self.high - (math.log10(value) if self.log else value)) / (self.high - self.low)
+        return max(0, min(round(place * (self.rows - 1)), self.rows - 1)) // 4
+
     def ticks(self) -> Ticks:
         """As many as are told apart at a glance."""
         lines = self.rows // 4
-        most = max(2, (lines + 2) // 4)
+        most = max(2, min((lines + 1) // 3, 8))
         if lines < 4:
             edges = [self.low, self.high]
             if self.log:
@@ -284,7 +289,9 @@ class Picture:
                 if glyphs[at] == _SPACE:
                     glyphs[at], tones[at] = ord("│"), AXIS
             elif y == len(self.glyphs) - 1:
-                _write(glyphs, tones, f" {label} ", at - (len(label) + 1) // 2, CURSOR)
+                at = _write(glyphs, tones, f" {label} ", at - (len(label) + 1) // 2, CURSOR)
+                _clear(glyphs[:at][::-1])
+                _clear(glyphs[at + len(label) + 2 :])
         # a blank takes the tone before it, so that fewer are written
         shown = (glyphs != _SPACE) | (tones == CURSOR)
         before = np.maximum.accumulate(np.where(shown, np.arange(len(glyphs)), 0))
@@ -304,6 +311,14 @@ def _write(glyphs: np.ndarray, tones: np.ndarray, text: str, at: int, tone: int)
     glyphs[at : at + len(text)] = [ord(character) for character in text]
     tones[at : at + len(text)] = tone
     return at
+
+
+def _clear(glyphs: np.ndarray) -> None:
+    """Take away what is left of a text that was cut."""
+    for place, glyph in enumerate(glyphs.tolist()):
+        if glyph == _SPACE:
+            break
+        glyphs[place] = _SPACE
 
 
 def paint(
@@ -391,10 +406,9 @@ def _axes(picture: Picture, scale: Scale | None, ticks: Ticks, axis: Axis) -> No
     glyphs[:tall, left - 1], tones[:tall, left - 1] = ord("│"), AXIS
     if scale:
         for value, label in zip(ticks.values, ticks.labels, strict=True):
-            y = int(scale.tick(value)) // 4
-            if 0 <= y < tall:
-                glyphs[y, left - 1] = ord("┤")
-                _write(glyphs[y], tones[y], label[: left - 1], left - 1 - len(label), LABEL)
+            y = scale.tick(value)
+            glyphs[y, left - 1] = ord("┤")
+            _write(glyphs[y], tones[y], label[: left - 1], left - 1 - len(label), LABEL)
     first, last = picture.window
     below = x_ticks(first, last, picture.wide // 11, axis)
     name, rule = below.name, len(glyphs) - tall > 1
@@ -474,7 +488,7 @@ def _letters(seen: Sequence[_Seen], scale: Scale, plot: np.ndarray, tone: np.nda
             continue
         place = int(round((top[live[-1]] + bottom[live[-1]]) / 2)) // 4
         cell = int(live[-1]) // 2 + 1
-        near = sorted(range(tall), key=lambda y, place=place: abs(y - place))
+        near = sorted(range(tall), key=lambda y, place=place: abs(y - place))[: tall // 2]
         y = next((y for y in near if (y, cell) not in taken), place)
         taken.add((y, cell))
         plot[y, cell], tone[y, cell] = ord(letter(index)), bright(index)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from hfterm.engine.handlers import attention, models, predict, starter, tokenization
+from hfterm.engine.handlers import (
+    attention,
+    models,
+    predict,
+    starter,
+    tokenization,
+    training,
+)
 from hfterm.engine.handlers.registry import Handler
 
 HANDLERS: dict[str, Handler] = {
@@ -11,4 +18,5 @@ HANDLERS: dict[str, Handler] = {
     **models.HANDLERS,
     **predict.HANDLERS,
     **starter.HANDLERS,
+    **training.HANDLERS,
 }
