@@ -24,8 +24,9 @@ from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
 from hfterm.screens.engines import Engines
 from hfterm.screens.registry import SCREENS, ScreenEntry
+from hfterm.screens.run_watch import RunWatch
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ModelLoaded, TokenWanted, WorkbenchScreen
+from hfterm.screens.workbench import ModelLoaded, ModelWanted, TokenWanted, WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
 from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
@@ -38,6 +39,7 @@ from hfterm.widgets.mode_bar import ModeWord
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import Sampler, SystemSample
+    from hfterm.training.store import Run
 
 SAMPLE_EVERY = 5.0
 """Seconds between two looks at the machine; the status bar repaints only what changed."""
@@ -116,11 +118,25 @@ class HftermApp(KeysInOrder):
         self.engine = EngineClient(on_status=self._engine_status)
         self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
         self.loaded: LoadedInfo | None = None
+        self.run_watch = RunWatch(self._runs_changed, lambda: self.current_mode == "train")
         words = [(entry.mode, entry.title) for entry in SCREENS]
         for entry in SCREENS:
             self.add_mode(entry.mode, partial(self._make_screen, entry, words))
         self._set_theme()
         self._set_keys()
+
+    def _runs_changed(self, runs: list[Run], ended: list[Run]) -> None:
+        from hfterm.widgets.training_words import ending
+
+        for screen in self._workbench_screens():
+            screen.runs_changed(runs)
+        for run in ended:
+            text, severity = ending(run)
+            self.notify(displayable(text), title="Run", severity=severity, timeout=12, markup=False)
+
+    @work(group="runs", exit_on_error=False)
+    async def _watch_runs(self) -> None:
+        await self.run_watch.watch()
 
     def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
         return entry.make(Engines(self.engine, self.model_engine), words, self._start)
@@ -152,6 +168,7 @@ class HftermApp(KeysInOrder):
             # what start-up made stays: not looking at it again keeps collections short
             gc.collect()
             gc.freeze()
+        self._watch_runs()
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
 
@@ -300,6 +317,8 @@ class HftermApp(KeysInOrder):
         if bench is not None:
             bench.engine_changed(self.engine.status)
             bench.loaded_changed(self.loaded)
+            bench.runs_changed(self.run_watch.runs)
+            self.run_watch.look()
             bench.call_after_refresh(bench.fill_once)
 
     async def on_token_wanted(self, event: TokenWanted) -> None:
@@ -308,6 +327,16 @@ class HftermApp(KeysInOrder):
         if self.workbench is not None:
             await self.workbench.fill_once()
             self.workbench.open_text(event.ref, event.text, event.offset)
+
+    async def on_model_wanted(self, event: ModelWanted) -> None:
+        """A model is opened on another screen."""
+        await self.action_mode(event.mode)
+        if self.workbench is not None:
+            await self.workbench.fill_once()
+            if event.against:
+                await self.workbench.open_against(event.ref, event.against)
+            else:
+                self.workbench.open_model(event.ref)
 
     async def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
         """A screen's name was clicked."""

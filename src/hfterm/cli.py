@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hfterm import __version__, cli_attention, cli_models
+from hfterm import __version__, cli_attention, cli_models, cli_train
 from hfterm.cli_work import ask, print_json, print_rows
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ class ScreenName(StrEnum):
     MODELS = "models"
     PREDICT = "predict"
     ATTENTION = "attention"
+    TRAIN = "train"
 
 
 class ColorName(StrEnum):
@@ -228,3 +229,4 @@ def keys(
 
 cli_models.register(app)
 cli_attention.register(app)
+cli_train.register(app)

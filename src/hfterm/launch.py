@@ -18,6 +18,7 @@ def open_workbench(
     *,
     mouse: bool | None = None,
     color: str = "",
+    watch: str = "",
 ) -> int:
     """Run the application until it is closed.
 
@@ -26,6 +27,7 @@ def open_workbench(
         model: the model to open there.
         text: the text to begin with; None for the sample.
         mouse: take the mouse or not; None leaves it to the settings.
+        watch: a run of any program to show in the Monitor.
         color: ``auto``, ``truecolor``, ``256``, ``16``, ``none``; empty leaves it to the settings.
 
     Returns:
@@ -56,6 +58,7 @@ def open_workbench(
         live_delay=wanted.live_delay_ms / 1e3,
         max_editor_chars=wanted.max_editor_chars,
         pixels=wanted.pixels,
+        watch=watch,
     )
     app = HftermApp(wanted, start, color=decision, problems=problems, mode=screen)
     app.alone = True

@@ -63,6 +63,11 @@ def runs_dir() -> Path:
     return data_dir() / "runs"
 
 
+def recipes_dir() -> Path:
+    """Recipes that the user saved."""
+    return config_dir() / "recipes"
+
+
 def logs_dir() -> Path:
     """Log files, one per engine process."""
     return state_dir() / "logs"

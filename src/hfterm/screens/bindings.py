@@ -15,13 +15,18 @@ from hfterm.screens.models.screen import ModelsScreen
 from hfterm.screens.predict.screen import PredictScreen
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.tokenize.screen import TokenizeScreen
+from hfterm.screens.train.run_actions import RunPage
+from hfterm.screens.train.runs import RunsPage
+from hfterm.screens.train.screen import TrainScreen
 from hfterm.widgets import modals
+from hfterm.widgets.chart import Chart
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.head_grid import HeadGrid
 from hfterm.widgets.heatmap import Heatmap
 from hfterm.widgets.link_lines import LinkLines
+from hfterm.widgets.recipe_form import RecipeForm
 from hfterm.widgets.scatter import Scatter
 from hfterm.widgets.starter_offer import StarterOffer
 from hfterm.widgets.text_editor import TextEditor
@@ -33,6 +38,9 @@ OWNERS: tuple[type[DOMNode], ...] = (
     ModelList,
     PredictScreen,
     AttentionScreen,
+    TrainScreen,
+    RunPage,
+    RunsPage,
     LoadModal,
     FigureModal,
     Confirm,
@@ -45,6 +53,8 @@ OWNERS: tuple[type[DOMNode], ...] = (
     Heatmap,
     LinkLines,
     Scatter,
+    Chart,
+    RecipeForm,
     StarterOffer,
     modals.Modal,
     modals.CodeModal,

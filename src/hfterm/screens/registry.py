@@ -51,9 +51,18 @@ def _attention(
     return AttentionScreen(engines, modes, start)
 
 
+def _train(
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+) -> WorkbenchScreen:
+    from hfterm.screens.train.screen import TrainScreen
+
+    return TrainScreen(engines, modes, start)
+
+
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry("tokenize", "Tokenize", _tokenize),
     ScreenEntry("models", "Models", _models),
     ScreenEntry("predict", "Predict", _predict),
     ScreenEntry("attention", "Attention", _attention),
+    ScreenEntry("train", "Train", _train),
 )

@@ -15,6 +15,7 @@ class StartOptions:
         live_delay: seconds between a key and the request it causes, in a long text.
         max_editor_chars: longer texts open read-only.
         pixels: how maps are drawn as real pixels: ``off``, ``auto``, ``kitty`` or ``sixel``.
+        watch: a run of any program that the Monitor shows.
     """
 
     model: str = ""
@@ -22,3 +23,4 @@ class StartOptions:
     live_delay: float = 0.06
     max_editor_chars: int = 200_000
     pixels: str = "off"
+    watch: str = ""

@@ -22,6 +22,7 @@ from hfterm.widgets.status_bar import StatusBar
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import SystemSample
+    from hfterm.training.store import Run
     from hfterm.widgets.data_grid import GridSource
 
 
@@ -48,6 +49,14 @@ class TokenWanted(Message):
     def __init__(self, ref: str, text: str, offset: int) -> None:
         super().__init__()
         self.ref, self.text, self.offset = ref, text, offset
+
+
+class ModelWanted(Message):
+    """A model should be opened on a screen, there beside another if one is named."""
+
+    def __init__(self, mode: str, ref: str, against: str = "") -> None:
+        super().__init__()
+        self.mode, self.ref, self.against = mode, ref, against
 
 
 class WorkbenchScreen(Screen[None]):
@@ -138,6 +147,18 @@ class WorkbenchScreen(Screen[None]):
 
     def open_text(self, ref: str, text: str, offset: int) -> None:
         """Show a text with another model, and what is at a character of it."""
+
+    def open_model(self, ref: str) -> None:
+        """Use another model."""
+
+    async def open_against(self, ref: str, other: str) -> None:
+        """Compare a model with another, where the screen can; else only open it."""
+        self.open_model(ref)
+
+    def runs_changed(self, runs: Sequence[Run]) -> None:
+        """The runs of this box changed."""
+        for bar in self.query(StatusBar):
+            bar.show_runs(runs)
 
     def stop_work(self) -> bool:
         """Stop long work. False when there was none."""

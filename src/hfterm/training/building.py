@@ -17,10 +17,11 @@ from hfterm.models.lora import ALL_LINEAR, default_targets, linear_modules
 from hfterm.models.opening import arguments, concrete_of, find, load_config, reading, report_of
 from hfterm.models.opening_errors import explain_loading
 from hfterm.models.types import LoadingReport, ModelSource, ModelSpec
+from hfterm.training.arguments import trainer_arguments
 from hfterm.training.data import splits
 from hfterm.training.encoding import encode_rows
 from hfterm.training.labels import label_names
-from hfterm.training.recipe import AUTO_CLASSES, LESS_IS_BETTER, MethodPart, Recipe
+from hfterm.training.recipe import AUTO_CLASSES, MethodPart, Recipe
 from hfterm.training.scoring import Score, reduce_logits, scorer
 from hfterm.training.targets import unknown_target
 
@@ -192,8 +193,9 @@ def load_base(
         config.id2label = dict(enumerate(names))
         config.label2id = {name: number for number, name in enumerate(names)}
     cls = concrete_of(AUTO_CLASSES[recipe.task], config)
-    if config.pad_token_id is None and recipe.task == "text-classification":
-        config.pad_token_id = tokenizer.pad_token_id
+    if recipe.task == "text-classification":
+        # a checkpoint's own head may have been another kind
+        config.problem_type = "single_label_classification"
     spec = ModelSpec(ref=recipe.model.ref, auto=AUTO_CLASSES[recipe.task])
     told = arguments(source, spec) | {"ignore_mismatched_sizes": True, "dtype": dtype_of(recipe)}
     told |= _quantized(recipe, source, cls, config, spec, job)
@@ -210,7 +212,6 @@ def load_base(
     new = modules_of([*report.missing, *(found.name for found in report.mismatched)])
     if recipe.quantization == "none":
         torch.nn.Module.to(model, device_of(recipe))
-    model.config.use_cache = False
     return model, tuple(new)
 
 
@@ -395,56 +396,17 @@ def training_arguments(recipe: Recipe, folder: Path, *, evaluates: bool) -> Trai
     """The recipe's `[training]` as transformers has it."""
     from transformers import TrainingArguments
 
-    training = recipe.training
-    on_cpu = device_of(recipe) == "cpu" and not training.accelerate_config
-    steps = {"eval_strategy": "no"} if not evaluates else _every("eval", training.eval_every)
-    saves = _every("save", training.save_every)
-    if training.load_best and not training.save_every:
-        saves = _every("save", training.eval_every)
+    on_cpu = device_of(recipe) == "cpu" and not recipe.training.accelerate_config
+    told = trainer_arguments(recipe, evaluates=evaluates)
     return TrainingArguments(
         output_dir=str(folder),
-        num_train_epochs=training.epochs,
-        max_steps=training.max_steps or -1,
-        per_device_train_batch_size=training.batch_size,
-        per_device_eval_batch_size=training.eval_batch_size,
-        gradient_accumulation_steps=training.accumulate,
-        learning_rate=training.learning_rate,
-        lr_scheduler_type=training.scheduler,
-        warmup_steps=training.warmup,
-        weight_decay=training.weight_decay,
-        max_grad_norm=training.max_grad_norm,
-        optim=training.optimizer,
-        bf16=training.precision == "bf16",
-        fp16=training.precision == "fp16",
-        activation_checkpointing=training.activation_checkpointing,
-        seed=training.seed,
-        logging_steps=training.log_every,
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
         include_num_input_tokens_seen="non_padding",
-        prediction_loss_only=recipe.task in ("causal-lm", "chat-sft", "seq2seq"),
-        load_best_model_at_end=training.load_best,
-        metric_for_best_model=_trainer_metric(recipe) if evaluates else None,
-        greater_is_better=recipe.metric not in LESS_IS_BETTER if evaluates else None,
-        dataloader_num_workers=training.workers,
         dataloader_pin_memory=not on_cpu,
         use_cpu=on_cpu,
         disable_tqdm=True,
         report_to="none",
-        **steps,
-        **saves,
+        **told,  # pyright: ignore[reportArgumentType]
     )
-
-
-def _every(what: str, steps: int) -> dict[str, object]:
-    if not steps:
-        return {f"{what}_strategy": "epoch"}
-    return {f"{what}_strategy": "steps", f"{what}_steps": steps}
-
-
-def _trainer_metric(recipe: Recipe) -> str:
-    """The metric as Trainer finds it: the perplexity is made of the loss."""
-    return "loss" if recipe.metric == "perplexity" else recipe.metric
 
 
 def preprocess(recipe: Recipe) -> Callable[[object, object], object] | None:

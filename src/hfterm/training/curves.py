@@ -13,7 +13,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hfterm.training.curve_track import Axis, Bools, Floats, Growing, Ints, Track, floats
+from hfterm.training.curve_pyramid import Bools, Floats, Growing, Ints, floats
+from hfterm.training.curve_track import Axis, Track
 
 AxisName = Literal["step", "epoch", "time", "tokens"]
 AXES: tuple[AxisName, ...] = ("step", "time", "epoch", "tokens")

@@ -143,7 +143,7 @@ def sliced(rows: Dataset, name: str, split: str) -> Dataset:
     from datasets import ReadInstruction
 
     parts = ReadInstruction.from_spec(split).to_absolute({name: len(rows)})
-    return rows.select([i for part in parts for i in range(part.from_ or 0, part.to or len(rows))])
+    return rows.select([i for part in parts for i in range(part.from_, part.to)])  # pyright: ignore[reportArgumentType]
 
 
 @contextmanager
@@ -253,10 +253,8 @@ def fold_rows(recipe: Recipe, rows: Dataset) -> list[int]:
         )
     order = np.random.default_rng(recipe.training.seed).permutation(len(rows))
     if recipe.task == "text-classification":
-        labels = [str(value) for value in rows[recipe.column("label")]]
-        ranks = {label: rank for rank, label in enumerate(sorted(set(labels)))}
-        keys = np.array([ranks[labels[row]] for row in order])
-        order = order[np.argsort(keys, kind="stable")]
+        labels = np.array([str(value) for value in rows[recipe.column("label")]])
+        order = order[np.argsort(labels[order], kind="stable")]
     return sorted(int(row) for row in order[recipe.fold - 1 :: recipe.folds])
 
 

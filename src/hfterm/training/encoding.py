@@ -1,29 +1,31 @@
 """Rows → what a model learns from: token ids, labels, masks, for each task.
 
-Imports datasets and transformers inside functions.
+`code_tasks` writes the same as a script. Imports datasets and transformers inside functions.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
-from hfterm.tokenization.role_spans import role_spans
-from hfterm.tokenization.views import Message
 from hfterm.training.labels import label_ids
 from hfterm.training.recipe import Recipe
+from hfterm.training.rows import Batch, check_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
 
-Batch = Mapping[str, list[object]]
 Encoded = dict[str, list[object]]
 Encoder = Callable[[Batch], Encoded]
 
 IGNORED = -100
 """The label of a token that the loss leaves out."""
+
+IN_MEMORY = 50_000_000
+"""Tokens, at most, that are kept in memory; more go through a file in the cache of datasets."""
 
 
 def encode_rows(
@@ -34,15 +36,27 @@ def encode_rows(
     Raises:
         HftermError: a row is not what the task reads, or none has anything to learn from.
     """
-    encoder = ENCODERS[recipe.task](recipe, tokenizer, names)
-    encoded = rows.map(encoder, batched=True, remove_columns=rows.column_names)
-    if recipe.task in ("causal-lm", "masked-lm", "chat-sft"):
-        key = "labels" if recipe.task == "chat-sft" else "input_ids"
-        kept = [
-            number
-            for number, values in enumerate(cast("list[list[int]]", encoded[key][:]))
-            if any(value != IGNORED for value in values)
-        ]
+    encode = ENCODERS[recipe.task](recipe, tokenizer, names)
+
+    def checked(batch: Batch, numbers: list[int]) -> Encoded:
+        check_rows(recipe, batch, numbers[0])
+        return encode(batch)
+
+    small = len(rows) * recipe.data.max_length <= IN_MEMORY
+    encoded = rows.map(
+        checked,
+        batched=True,
+        with_indices=True,
+        remove_columns=rows.column_names,
+        keep_in_memory=small,
+        # another version of hfterm may have encoded them otherwise
+        load_from_cache_file=False,
+    )
+    learnt = LEARNT.get(recipe.task)
+    if learnt is not None:
+        column, teaches = learnt
+        values = cast("list[list[int]]", encoded[column][:])
+        kept = [number for number, value in enumerate(values) if teaches(value)]
         if len(kept) < len(encoded):
             encoded = encoded.select(kept)
     if not len(encoded):
@@ -55,16 +69,17 @@ def encode_rows(
     return encoded
 
 
+LEARNT: dict[str, tuple[str, Callable[[list[int]], bool]]] = {
+    # each token is asked for by those before it, so the first never is
+    "causal-lm": ("input_ids", lambda ids: len(ids) > 1),
+    "masked-lm": ("special_tokens_mask", lambda marks: not all(marks)),
+    "chat-sft": ("labels", lambda labels: any(label != IGNORED for label in labels[1:])),
+}
+"""Which rows have something to learn from: by which column, and when."""
+
+
 def _texts(recipe: Recipe, batch: Batch, role: str) -> list[str]:
-    name = recipe.column(role)
-    for value in batch[name]:
-        if not isinstance(value, str):
-            raise HftermError(
-                "not-text",
-                f"The column {name!r} holds {value!r}, which is no text.",
-                f"Say which column is the {role}: columns = {{ {role} = … }} under [data].",
-            )
-    return cast("list[str]", batch[name])
+    return cast("list[str]", batch[recipe.column(role)])
 
 
 def _classification(
@@ -84,20 +99,15 @@ def _classification(
 
 def _tagging(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]) -> Encoder:
     def encode(batch: Batch) -> Encoded:
-        words = cast("list[list[str]]", batch[recipe.column("tokens")])
-        tags = cast("list[list[object]]", batch[recipe.column("tags")])
-        for row, (some, theirs) in enumerate(zip(words, tags, strict=True)):
-            if len(some) != len(theirs):
-                raise HftermError(
-                    "bad-label", f"A row has {len(some)} words and {len(theirs)} tags (row {row}).",
-                    "Each word needs one tag.",
-                )  # fmt: skip
         found = tokenizer(
-            words, is_split_into_words=True, truncation=True, max_length=recipe.data.max_length
+            cast("list[list[str]]", batch[recipe.column("tokens")]),
+            is_split_into_words=True,
+            truncation=True,
+            max_length=recipe.data.max_length,
         )
         labels: list[object] = []
-        for row, row_tags in enumerate(tags):
-            ids = label_ids(names, row_tags)
+        for row, tags in enumerate(cast("list[list[object]]", batch[recipe.column("tags")])):
+            ids = label_ids(names, tags)
             before: int | None = None
             own: list[int] = []
             for word in found.word_ids(row):
@@ -115,15 +125,23 @@ def _answering(
 ) -> Encoder:
     def encode(batch: Batch) -> Encoded:
         answers = cast("list[Mapping[str, list[object]]]", batch[recipe.column("answers")])
-        found = tokenizer(
-            _texts(recipe, batch, "question"),
-            _texts(recipe, batch, "context"),
-            truncation="only_second",
-            max_length=recipe.data.max_length,
-            stride=min(recipe.data.stride, recipe.data.max_length // 4),
-            return_overflowing_tokens=True,
-            return_offsets_mapping=True,
-        )
+        try:
+            found = tokenizer(
+                _texts(recipe, batch, "question"),
+                _texts(recipe, batch, "context"),
+                truncation="only_second",
+                max_length=recipe.data.max_length,
+                stride=stride_of(recipe),
+                return_overflowing_tokens=True,
+                return_offsets_mapping=True,
+            )
+        except Exception as error:
+            # tokenizers raises plain Exception where a question leaves the context no room
+            raise HftermError(
+                "too-long",
+                f"A question of {recipe.data.ref} leaves no room for its context: {error}",
+                "Raise data.max_length, or leave out rows with long questions.",
+            ) from error
         starts: list[object] = []
         ends: list[object] = []
         samples = cast("list[int]", found.pop("overflow_to_sample_mapping"))
@@ -137,24 +155,23 @@ def _answering(
     return encode
 
 
+def stride_of(recipe: Recipe) -> int:
+    """Tokens that two windows share: no more than a window can take."""
+    return min(recipe.data.stride, recipe.data.max_length // 4)
+
+
 def answer_tokens(
     answer: Mapping[str, list[object]],
     offsets: list[tuple[int, int]],
     sequences: list[int | None],
 ) -> tuple[int, int]:
     """First and last token of an answer in a window; (0, 0), the [CLS], when it is not in it."""
-    if not isinstance(answer, Mapping) or "text" not in answer or "answer_start" not in answer:
-        raise HftermError(
-            "bad-answer",
-            "An answer is no {text, answer_start}.",
-            'Answers are as in SQuAD: {"text": ["…"], "answer_start": [12]}.',
-        )
-    if not answer["text"]:
-        return 0, 0
-    start = int(cast("int", answer["answer_start"][0]))
-    end = start + len(str(answer["text"][0]))
     inside = [i for i, sequence in enumerate(sequences) if sequence == 1]
-    if not inside or offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
+    if not answer["text"] or not inside:
+        return 0, 0
+    start = cast("int", answer["answer_start"][0])
+    end = start + len(cast("str", answer["text"][0]))
+    if offsets[inside[0]][0] > start or offsets[inside[-1]][1] < end:
         return 0, 0
     first = max(i for i in inside if offsets[i][0] <= start)
     last = min(i for i in inside if offsets[i][1] >= end)
@@ -188,10 +205,16 @@ def _seq2seq(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[st
 
 
 def _chat(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, ...]) -> Encoder:
+    special = special_ids(tokenizer)
+
     def encode(batch: Batch) -> Encoded:
         rows: Encoded = {"input_ids": [], "attention_mask": [], "labels": []}
         for conversation in batch[recipe.column("messages")]:
-            ids, labels = chat_tokens(tokenizer, messages_of(conversation), recipe.data.max_length)
+            messages = [
+                {"role": message["role"], "content": message["content"]}
+                for message in cast("list[dict[str, str]]", conversation)
+            ]
+            ids, labels = chat_tokens(tokenizer, special, messages, recipe.data.max_length)
             rows["input_ids"].append(ids)
             rows["attention_mask"].append([1] * len(ids))
             rows["labels"].append(labels)
@@ -200,97 +223,95 @@ def _chat(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, names: tuple[str, 
     return encode
 
 
-def messages_of(value: object) -> list[Message]:
-    """The messages of a row.
-
-    Raises:
-        HftermError: it is no list of {role, content}.
-    """
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    found: list[Message] = []
-    for item in items:
-        row = cast("Mapping[str, object]", item) if isinstance(item, Mapping) else {}
-        role, content = row.get("role"), row.get("content")
-        if not isinstance(role, str) or not isinstance(content, str):
-            break
-        found.append(Message(role, content))
-    if not found or len(found) != len(items):
-        raise HftermError(
-            "bad-messages",
-            "A conversation is no list of messages with a role and a content.",
-            'Rows are {"messages": [{"role": "user", "content": "…"}, …]}.',
-        )
-    return found
+def special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """The tokens that stand for no text: one of them ends a turn."""
+    added = tokenizer.added_tokens_decoder
+    return {id_ for id_, token in added.items() if token.special}
 
 
 def chat_tokens(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], max_length: int
+    tokenizer: PreTrainedTokenizerBase,
+    special: set[int],
+    messages: list[dict[str, str]],
+    max_length: int,
 ) -> tuple[list[int], list[int]]:
     """Token ids of a conversation, and labels of what the assistant says in it.
 
-    What opens the assistant's turn is not learnt, what closes it is: the model must learn to stop.
+    What opens the assistant's turn is not learnt; the token that ends it is: the model must learn
+    to stop. Nothing is learnt of an assistant that speaks first.
 
     Raises:
         HftermError: there is no chat template, or it refuses the messages.
     """
-    text = _apply(tokenizer, messages)
-    spans = _assistant_spans(tokenizer, messages, text)
+    text = _render(tokenizer, messages)
     found = tokenizer(
         text, add_special_tokens=False, truncation=True, max_length=max_length,
         return_offsets_mapping=True,
     )  # fmt: skip
     ids = cast("list[int]", found["input_ids"])
     offsets = cast("list[tuple[int, int]]", found["offset_mapping"])
-    labels = [
-        id_ if end > start and any(a <= start and end <= b for a, b in spans) else IGNORED
-        for id_, (start, end) in zip(ids, offsets, strict=True)
-    ]
+    labels = [IGNORED] * len(ids)
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant" or not number:
+            continue
+        start, end = _turn(tokenizer, messages, number, text)
+        for place, (first, last) in enumerate(offsets):
+            if first >= start and last <= end:
+                labels[place] = ids[place]
+                if ids[place] in special:
+                    break
     return ids, labels
 
 
-def _assistant_spans(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], text: str
-) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for number, message in enumerate(messages):
-        if message.role != "assistant":
-            continue
-        before = _apply(tokenizer, messages[:number], prompt=True) if number else ""
-        after = _apply(tokenizer, messages[: number + 1])
-        if not number or not text.startswith(before) or not text.startswith(after):
-            # the template does not write messages one after the other
-            spans = role_spans(messages, text, lambda some: _apply(tokenizer, some))
-            return [(span.start, span.end) for span in spans if span.role == "assistant"]
-        found.append((len(before), len(after)))
-    return found
+def _turn(
+    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], number: int, text: str
+) -> tuple[int, int]:
+    """Where the assistant begins to speak in the whole text, and where it has ended at last.
+
+    Templates that drop the reasoning of earlier turns write a turn otherwise when it is the last:
+    then only its first special token tells where it ends.
+    """
+    before = _render(tokenizer, messages[:number])
+    if not text.startswith(before):
+        raise HftermError(
+            "template",
+            "The chat template does not write messages one after the other, so what the assistant "
+            "says in a conversation can't be told.",
+            "Name another model's tokenizer in model.tokenizer, or choose task = causal-lm.",
+        )
+    prompt = _render(tokenizer, messages[:number], prompt=True)
+    after = _render(tokenizer, messages[: number + 1])
+    end = len(after.rstrip()) if text.startswith(after) else len(text)
+    return len(os.path.commonprefix([prompt, text])), end
 
 
-def _apply(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], *, prompt: bool = False
+def _render(
+    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], *, prompt: bool = False
 ) -> str:
     from jinja2 import TemplateError
 
     if not tokenizer.chat_template:
-        raise HftermError(
-            "no-template",
-            "The model's tokenizer has no chat template.",
-            "Train a chat model, name one whose tokenizer has one in model.tokenizer, or choose "
-            "task = causal-lm.",
-        )
+        raise no_template()
     try:
         return cast(
             "str",
-            tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages],
-                tokenize=False,
-                add_generation_prompt=prompt,
-            ),
+            tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=prompt),
         )
-    except (TemplateError, TypeError, ValueError) as error:
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError) as error:
         raise HftermError(
             "template", f"The chat template refuses a conversation: {error}",
             "Check the roles and their order.",
         ) from error  # fmt: skip
+
+
+def no_template() -> HftermError:
+    """The error for a tokenizer that knows no conversations."""
+    return HftermError(
+        "no-template",
+        "The model's tokenizer has no chat template.",
+        "Train a chat model, name one whose tokenizer has one in model.tokenizer, or choose "
+        "task = causal-lm.",
+    )
 
 
 ENCODERS: dict[str, Callable[[Recipe, PreTrainedTokenizerBase, tuple[str, ...]], Encoder]] = {

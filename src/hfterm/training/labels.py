@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
 from hfterm.training.recipe import Recipe
+from hfterm.training.rows import shown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -27,6 +29,11 @@ def label_names(recipe: Recipe, rows: Dataset) -> tuple[str, ...]:
     known = recipe.data.labels or class_names(rows, column)
     values = _values(recipe, rows, column)
     words = sorted({value for value in values if isinstance(value, str)})
+    if words and not all(isinstance(value, str) for value in values):
+        raise HftermError(
+            "bad-label", f"The column {column!r} holds words and numbers.",
+            "Labels are either words or whole numbers from 0.",
+        )  # fmt: skip
     if words and not known:
         listed = ", ".join(f'"{word}"' for word in words[:8])
         raise HftermError(
@@ -82,39 +89,84 @@ def class_names(rows: Dataset, column: str) -> tuple[str, ...]:
 
 
 def label_ids(names: tuple[str, ...], values: Iterable[object]) -> list[int]:
-    """Ids of labels that were checked by `label_names`."""
+    """Ids of labels.
+
+    Raises:
+        HftermError: one of them is not among those that training knows.
+    """
     place = {name: number for number, name in enumerate(names)}
-    return [place[value] if isinstance(value, str) else int(cast("int", value)) for value in values]
+    found: list[int] = []
+    for value in values:
+        known = place.get(value) if isinstance(value, str) else _whole(value)
+        if known is None or known >= len(names):
+            told = ", ".join(names[:12])
+            raise HftermError(
+                "unknown-label",
+                f"Some rows have the label {shown(value)}, which is none of those that training "
+                f"knows: {told}{', …' if len(names) > 12 else ''}.",
+                "Name all labels in data.labels, in the order of their ids, or leave those rows "
+                "out.",
+            )
+        found.append(known)
+    return found
+
+
+def check_held(recipe: Recipe, names: tuple[str, ...], rows: Dataset | None) -> None:
+    """See that the rows to evaluate on have no label that training does not know.
+
+    Raises:
+        HftermError: they have one, or none at all.
+    """
+    if rows is not None and names:
+        column = recipe.column("label" if recipe.task == "text-classification" else "tags")
+        _ = label_ids(names, set(_values(recipe, rows, column)))
 
 
 def _values(recipe: Recipe, rows: Dataset, column: str) -> list[object]:
-    values = cast("list[object]", rows[column][:])
-    if recipe.task == "text-classification":
-        found = values
-    else:
-        for number, row in enumerate(values):
+    """All labels; each is a word or a number."""
+    found = cast("list[object]", rows[column][:])
+    if recipe.task == "token-classification":
+        for number, row in enumerate(found):
             if not isinstance(row, list):
                 raise HftermError(
-                    "bad-label", f"Row {number:,}: {column!r} is no list of tags.",
+                    "bad-label",
+                    f"Row {number:,} of the column {column!r} holds {shown(row)}, which is no list "
+                    "of tags.",
                     "Token classification reads a list of words and a list of tags of one length.",
-                )  # fmt: skip
-        found = [value for row in values for value in cast("list[object]", row)]
-    if any(value is None for value in found):
-        raise HftermError(
-            "bad-label", f"The column {column!r} has rows without a label.", "Leave those rows out."
-        )
+                )
+        found = [value for row in found for value in cast("list[object]", row)]
+    for value in found:
+        if value is None:
+            raise HftermError(
+                "bad-label", f"The column {column!r} has rows without a label.",
+                "Leave those rows out.",
+            )  # fmt: skip
+        if not isinstance(value, str | int | float):
+            raise HftermError(
+                "bad-label",
+                f"The column {column!r} holds {shown(value)}, which is no label.",
+                "Labels are whole numbers from 0, or words named in data.labels.",
+            )
     return found
+
+
+def _whole(value: object) -> int | None:
+    """A number that is a label: whole, and from 0."""
+    if isinstance(value, int | float) and value >= 0 and value != math.inf and value == int(value):
+        return int(value)
+    return None
 
 
 def _numbers(values: list[object], column: str) -> set[int]:
     """The different numbers; each must be whole and from 0."""
     found: set[int] = set()
     for value in set(values):
-        if not isinstance(value, int | float) or value != int(value) or value < 0:
+        number = _whole(value)
+        if number is None:
             raise HftermError(
                 "bad-label",
                 f"The column {column!r} holds {value!r}, which is no label.",
                 "Labels are whole numbers from 0, or words named in data.labels.",
             )
-        found.add(int(value))
+        found.add(number)
     return found

@@ -1,6 +1,7 @@
 """What an evaluation says besides the loss, for each task.
 
-numpy only: these functions are given to `transformers.Trainer`.
+numpy only: these functions are given to `transformers.Trainer`. `code_tasks` writes the same as a
+script.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
-
-from hfterm.inference.metrics import classification_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +34,7 @@ Score = Callable[[Predictions], dict[str, float]]
 def scorer(task: Task, names: Sequence[str]) -> Score | None:
     """The function that scores an evaluation; None where the loss says it all."""
     if task == "text-classification":
-        return lambda found: _classified(found, names)
+        return _classified
     if task == "token-classification":
         return lambda found: _tagged(found, names)
     if task == "question-answering":
@@ -51,24 +50,37 @@ def reduce_logits(logits: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor
     return first.argmax(dim=-1)
 
 
-def _classified(found: Predictions, names: Sequence[str]) -> dict[str, float]:
+def macro_f1(predicted: np.ndarray, true: np.ndarray) -> float:
+    """The mean F1 of the classes that occur."""
+    found: list[float] = []
+    for kind in np.union1d(predicted, true):
+        hit = np.sum((predicted == kind) & (true == kind))
+        found.append(2 * float(hit) / float(np.sum(predicted == kind) + np.sum(true == kind)))
+    return float(np.mean(found)) if found else 0.0
+
+
+def _accuracy(predicted: np.ndarray, true: np.ndarray) -> float:
+    return float(np.mean(predicted == true)) if len(true) else 0.0
+
+
+def _classified(found: Predictions) -> dict[str, float]:
     predicted, true = _arrays(found)
-    told = classification_metrics(
-        [names[i] for i in true.tolist()], [names[i] for i in predicted.tolist()], names
-    )
-    return {"accuracy": told.accuracy, "f1": told.f1}
+    return {"accuracy": _accuracy(predicted, true), "f1": macro_f1(predicted, true)}
 
 
 def _tagged(found: Predictions, names: Sequence[str]) -> dict[str, float]:
     predicted, true = _arrays(found)
     kept = true != IGNORED
-    accuracy = float((predicted[kept] == true[kept]).mean()) if kept.any() else 0.0
-    if any(name.startswith(("B-", "I-")) for name in names):
-        return {"accuracy": accuracy, "f1": _entity_f1(predicted, true, names)}
-    told = classification_metrics(
-        [names[i] for i in true[kept].tolist()], [names[i] for i in predicted[kept].tolist()], names
-    )
-    return {"accuracy": accuracy, "f1": told.f1}
+    if has_entities(names):
+        f1 = _entity_f1(predicted, true, names)
+    else:
+        f1 = macro_f1(predicted[kept], true[kept])
+    return {"accuracy": _accuracy(predicted[kept], true[kept]), "f1": f1}
+
+
+def has_entities(names: Sequence[str]) -> bool:
+    """Whether tags mark entities: B- their first word, I- the others."""
+    return any(name.startswith(("B-", "I-")) for name in names)
 
 
 def _entity_f1(predicted: np.ndarray, true: np.ndarray, names: Sequence[str]) -> float:
@@ -118,17 +130,15 @@ def _answered(found: Predictions) -> dict[str, float]:
 def best_span(start: np.ndarray, end: np.ndarray) -> tuple[int, int]:
     """First and last token of the likeliest span of at most `LONGEST_ANSWER` tokens."""
     sums = start[:, None] + end[None, :]
-    allowed = np.triu(np.ones_like(sums, dtype=bool)) & ~np.triu(
-        np.ones_like(sums, dtype=bool), LONGEST_ANSWER
-    )
-    place = int(np.where(allowed, sums, -np.inf).argmax())
+    allowed = np.triu(np.ones_like(sums)) - np.triu(np.ones_like(sums), LONGEST_ANSWER)
+    place = int(np.where(allowed > 0, sums, -np.inf).argmax())
     return place // sums.shape[1], place % sums.shape[1]
 
 
 def _filled(found: Predictions) -> dict[str, float]:
     predicted, true = _arrays(found)
     kept = true != IGNORED
-    return {"accuracy": float((predicted[kept] == true[kept]).mean()) if kept.any() else 0.0}
+    return {"accuracy": _accuracy(predicted[kept], true[kept])}
 
 
 def _arrays(found: Predictions) -> tuple[np.ndarray, np.ndarray]:

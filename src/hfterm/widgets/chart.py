@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -20,16 +19,41 @@ from textual.reactive import var
 from textual.strip import Strip
 
 from hfterm.text import displayable, fit
-from hfterm.widgets.chart_data import Axis, ChartLine, ChartView, Extent, roomy, short, x_label
+from hfterm.widgets.chart_data import (
+    Axis,
+    ChartLine,
+    ChartView,
+    Extent,
+    roomy,
+    short,
+    table,
+    x_label,
+)
 from hfterm.widgets.chart_picture import (
-    AXIS, BLANK, CURSOR, LABEL, LOWEST, NARROWEST, STALE, WRONG, Picture, bright, letter, line_of,
-    mark, paint,
-)  # fmt: skip
+    AXIS,
+    BLANK,
+    CURSOR,
+    LABEL,
+    LOWEST,
+    NARROWEST,
+    STALE,
+    WRONG,
+    Picture,
+    Text,
+    bright,
+    letter,
+    line_of,
+    mark,
+    paint,
+)
 from hfterm.widgets.drawn import Drawn
 from hfterm.widgets.ramps import Depth, depth_of
 
 COLORS = 6
 """Lines that differ in colour; after these their letters alone tell them apart."""
+
+LEAST_STEPS = 4
+"""Steps in the narrowest window."""
 
 _TITLE = 6
 _PARTS = {
@@ -39,9 +63,6 @@ _PARTS = {
 
 _BEHIND = 0.4
 """How much of a line's colour its points have behind its smoothed line."""
-
-Text = list[tuple[str, int]]
-"""Parts of a line of text, each in a tone."""
 
 
 def _key(keys: str, action: str, label: str, name: str) -> Binding:
@@ -140,6 +161,7 @@ logarithmic and back.
         self._reach = 0.0  # x where the whole ends: at the last point, or after it while more come
         self._axis: Axis = "step"
         self._picture: Picture | None = None
+        self._gutter = 0
         self._head: Text = []
         self._tones: dict[int, Style] = {}
         self._depth: Depth = "truecolor"
@@ -180,7 +202,7 @@ logarithmic and back.
         """
         old, self._extent = self._extent, extent
         if extent is not None:
-            if extent[1] > self._reach:
+            if extent[1] > self._reach or (old is not None and extent[1] < old[1]):
                 self._reach = roomy(extent)
             if old is not None:
                 self.set_reactive(Chart.view, self.view.followed(old, extent))
@@ -202,27 +224,12 @@ logarithmic and back.
             self._retell(self._cells(old.cursor) + self._cells(new.cursor))
 
     def copy_text(self) -> str:
-        """The columns in sight, tab-separated: x, and each line's least and largest value."""
+        """The columns in sight, tab-separated: x, and each line's values."""
         extent = self._whole
         if extent is None or not self._chart_lines:
             return ""
-        first, last = self.view.window(extent)
         count = 2 * (self._picture.wide if self._picture else 60)
-        head, columns = [self._axis], []
-        for line in self._chart_lines:
-            found = line.columns(first, last, count)
-            for name, values in (("min", found.low), ("max", found.high), ("mean", found.smooth)):
-                if any(math.isfinite(value) for value in values.tolist()):
-                    head.append(f"{line.name} {name}")
-                    columns.append(values.tolist())
-        rows = ["\t".join(head)]
-        for index, values in enumerate(zip(*columns, strict=True)):
-            if any(map(math.isfinite, values)):
-                x = first + (index + 0.5) * (last - first) / count
-                x = round(x) if self._axis in ("step", "tokens") else x
-                texts = (f"{value:.6g}" if math.isfinite(value) else "" for value in values)
-                rows.append("\t".join([f"{x:.10g}", *texts]))
-        return "\n".join(rows)
+        return table(self._chart_lines, self.view.window(extent), count, self._axis)
 
     # -- working it out ------------------------------------------------------------------------
 
@@ -244,10 +251,11 @@ logarithmic and back.
         width, height = self.room()
         if width < NARROWEST or height < LOWEST or self._whole is None or not self._chart_lines:
             return None
-        gutter = self._picture.left - 1 if self._picture else 0
-        return paint(
-            self._chart_lines, self.view, self._whole, self._axis, width, height - 1, gutter
+        found = paint(
+            self._chart_lines, self.view, self._whole, self._axis, width, height - 1, self._gutter
         )
+        self._gutter = found.left - 1
+        return found
 
     def _change(self) -> None:
         """Have drawn again what is different."""
@@ -334,7 +342,7 @@ logarithmic and back.
         if cursor is not None and (cell := picture.cell(cursor)) is not None:
             first, last = picture.window
             label = x_label(cursor, last - first, self._axis)
-        return self._strip(picture.line(y - 1, cell, label), width)
+        return self._strip(picture.lines(cell, label)[y - 1], width)
 
     def _legend(self, width: int) -> Text:
         """The title, and each line with its value; the more of it the more room there is."""
@@ -345,7 +353,7 @@ logarithmic and back.
         for with_title, with_names in ((True, True), (False, True), (True, False), (False, False)):
             text: Text = list(title) if with_title else []
             for key, tone, name, value in entries:
-                text += [("   " if text else "", BLANK), (key, tone)]
+                text += [("   " if text else "", text[-1][1] if text else BLANK), (key, tone)]
                 if with_names and not (only and name == self._title):
                     text.append((f"{name} ", LABEL))
                 text.append((value, BLANK))
@@ -369,34 +377,35 @@ logarithmic and back.
 
     # -- moving --------------------------------------------------------------------------------
 
-    def _point(self, cell: int) -> None:
-        """Put the cursor on a column: on a point in it, or in its middle."""
+    def _point(self, x: float) -> None:
+        """Put the cursor on a point in the column of an x, or on that if there is none."""
         picture = self._picture
         if picture is None:
             return
-        cell = max(0, min(cell, picture.wide - 1))
-        middle = picture.x(cell)
-        points = [point[0] for line in self._chart_lines if (point := line.nearest(middle))]
-        near = [x for x in points if picture.cell(x) == cell]
-        x = min(near, key=lambda x: abs(x - middle), default=middle)
+        cell = picture.cell(x)
+        points = [point[0] for line in self._chart_lines if (point := line.nearest(x))]
+        near = [at for at in points if picture.cell(at) == cell]
+        x = min(near, key=lambda at: abs(at - x), default=x)
         if x != self.view.cursor:
             self.put_cursor(x)
             self.post_message(self.CursorMoved(self, x))
 
     def action_move(self, columns: int) -> None:
         """Move the cursor by columns; the first time it comes to the last point in sight."""
-        if self._picture is None or self._extent is None:
+        picture, cursor = self._picture, self.view.cursor
+        cell = picture.cell(cursor) if picture and cursor is not None else None
+        if picture is None or cell is None:
+            self.action_edge(1)
             return
-        cursor = self.view.cursor
-        cell = None if cursor is None else self._picture.cell(cursor)
-        if cell is None:
-            cell, columns = self._picture.cell(self._extent[1]), 0
-        self._point(self._picture.wide - 1 if cell is None else cell + columns)
+        to = max(0, min(cell + columns, picture.wide - 1))
+        if to != cell:
+            self._point(picture.x(to))
 
     def action_edge(self, last: int) -> None:
-        """Move the cursor to the first or the last column."""
-        if self._picture is not None:
-            self._point(self._picture.wide - 1 if last else 0)
+        """Move the cursor to the first or the last column that there is something in."""
+        if self._picture is not None and self._extent is not None:
+            (first, end), (start, stop) = self._picture.window, self._extent
+            self._point(max(first, min(end, stop)) if last else min(end, max(first, start)))
 
     def action_drop_cursor(self) -> None:
         """Take the cursor away; without one the key is for others."""
@@ -413,7 +422,8 @@ logarithmic and back.
     def action_zoom(self, factor: float) -> None:
         """Show a window this many times as wide."""
         if self._whole is not None:
-            self._look(self.view.zoomed(self._whole, factor))
+            least = LEAST_STEPS if self._axis in ("step", "tokens") else 0
+            self._look(self.view.zoomed(self._whole, factor, least))
 
     def action_pan(self, share: float) -> None:
         """Move the window by a share of its width."""
@@ -432,4 +442,4 @@ logarithmic and back.
         """A click puts the cursor on its column."""
         picture = self._picture
         if picture is not None and 0 <= event.x - picture.left < picture.wide:
-            self._point(event.x - picture.left)
+            self._point(picture.x(event.x - picture.left))

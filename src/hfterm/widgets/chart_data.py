@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from hfterm.training.curves import Columns
 
 Axis = Literal["step", "epoch", "time", "tokens"]
@@ -23,6 +26,9 @@ HEADROOM = 0.05
 """Share of the window that is left empty when it moves along with new data.
 
 A picture that moved with every point would be written to the terminal anew with every point."""
+
+NEAR, FAR = 1e-300, 1e300
+"""Sizes beyond which differences and logarithms of numbers are not to be trusted."""
 
 _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _CLOCK_STEPS = (
@@ -72,20 +78,26 @@ class ChartView:
         return self.first is None or self.last is None
 
     def window(self, extent: Extent) -> Extent:
-        """x at the edges; never the same."""
+        """Where it begins and ends; never the same x."""
         first, last = extent
         if self.first is not None and self.last is not None:
             first, last = self.first, self.last
-        if last - first > 4 * math.ulp(max(abs(first), abs(last))):
+        if last - first > max(4 * math.ulp(max(abs(first), abs(last))), NEAR):
             return first, last
         half = max(0.5, abs(first) * 1e-3)
         return first - half, last + half
 
-    def zoomed(self, extent: Extent, factor: float) -> ChartView:
-        """The window this many times as wide, around the cursor if it is in sight."""
+    def zoomed(self, extent: Extent, factor: float, least: float = 0.0) -> ChartView:
+        """The window this many times as wide, around the cursor if it is in sight.
+
+        Args:
+            extent: x of all there is.
+            factor: below 1 to see less.
+            least: width that it does not go below.
+        """
         first, last = self.window(extent)
         whole = extent[1] - extent[0]
-        span = max((last - first) * factor, whole * MOST_ZOOM)
+        span = max((last - first) * factor, whole * MOST_ZOOM, least)
         if span >= whole * (1 - 1e-9):
             return self.zoomed_out()
         middle = (first + last) / 2
@@ -122,7 +134,7 @@ class ChartView:
 def roomy(extent: Extent) -> float:
     """An end somewhat after the last x, so that the next points do not move all others."""
     first, last = extent
-    step = nice_step(max(last - first, 1e-300) * HEADROOM / 2)
+    step = nice_step(max(last - first, NEAR) * HEADROOM / 2)
     return first + step * math.ceil((last - first) / step + 1)
 
 
@@ -150,7 +162,7 @@ def nice_step(rough: float) -> float:
 
 
 def _multiples(first: float, last: float, step: float) -> list[float]:
-    slack = 1e-9 * max(1.0, abs(first / step), abs(last / step))
+    slack = 1e-9 + 4 * math.ulp(max(abs(first / step), abs(last / step)))
     numbers = range(math.ceil(first / step - slack), math.floor(last / step + slack) + 1)
     if step < 1:  # 3 × 0.1 is not 0.3, but 3 / 10 is
         return [number / round(1 / step) if step > 1e-12 else number * step for number in numbers]
@@ -186,14 +198,84 @@ def log_ticks(low: float, high: float, most: int) -> Ticks:
     """
     decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
     if len(decades) >= 3 or (len(decades) == 2 and most < 4):
-        stride = -(-len(decades) // max(1, most))
-        return Ticks.of([10.0**power for power in decades if power % stride == 0])
+        rough = len(decades) / max(1, most)
+        stride = next((s for s in (1, 2, 3, 5) if s >= rough), int(nice_step(rough)))
+        found = [power for power in decades if power % stride == 0]
+        if len(found) < 2:
+            found = [decades[0], decades[-1]]
+        return Ticks.of([10.0**power for power in found])
     below = range(math.floor(low), math.ceil(high) + 1)
     finer = [m * 10.0**power for power in below for m in (1, 2, 5)]
     finer = [value for value in finer if low - 1e-9 <= math.log10(value) <= high + 1e-9]
     if len(finer) >= 2:
         return Ticks.of(finer)
     return y_ticks(10.0**low, 10.0**high, most)
+
+
+# -- the y axis ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a value becomes a line of dots: 0 is the upper edge.
+
+    Attributes:
+        low, high: at the edges; decimal logarithms if `log`.
+        log: the axis is logarithmic.
+        rows: lines of dots.
+    """
+
+    low: float
+    high: float
+    log: bool
+    rows: int
+
+    @classmethod
+    def around(cls, low: float, high: float, log: bool, rows: int) -> Scale:
+        """Edges a little outside of all values, rounded so that they seldom change."""
+        if log:
+            low, high = math.log10(low), math.log10(high)
+        if high - low <= max(1e-9 * max(abs(low), abs(high)), NEAR):
+            half = 0.5 if log else abs(low) * 0.1 if abs(low) > NEAR else 1.0
+            low, high = low - half, high + half
+        step = nice_step((high - low) / 20)
+        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, log, rows)
+
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Lines of dots, float64; NaN where there is no value, or none of a logarithm."""
+        import numpy as np
+
+        if self.log:
+            values = np.log10(np.where(values > NEAR, values, np.nan))
+        with np.errstate(over="ignore"):  # what is far outside of a narrow scale
+            return (self.high - values) / (self.high - self.low) * (self.rows - 1)
+
+    def band(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First and last line of dots from low to high; a little outside for what is far out."""
+        import numpy as np
+
+        if self.log:
+            low = np.where(low > NEAR, low, high)
+        first, last = (np.clip(self.place(part), -9, self.rows + 9) for part in (high, low))
+        return first, last
+
+    def tick(self, value: float) -> int:
+        """The line of cells of a label."""
+        place = (self.high - (math.log10(value) if self.log else value)) / (self.high - self.low)
+        return max(0, min(round(place * (self.rows - 1)), self.rows - 1)) // 4
+
+    def ticks(self) -> Ticks:
+        """As many as are told apart at a glance, but not one alone."""
+        lines = self.rows // 4
+        found = Ticks()
+        for most in range(max(2, min((lines + 1) // 3, 8)), lines + 1 if lines >= 4 else 0):
+            found = (log_ticks if self.log else y_ticks)(self.low, self.high, most)
+            if len(found.values) > 1:
+                return found
+        edges = [self.low, self.high]
+        if self.log:
+            edges = [float(f"{10.0**edge:.0e}") for edge in edges]
+        return Ticks.of(edges)
 
 
 # -- numbers -----------------------------------------------------------------------------------
@@ -205,7 +287,7 @@ def _signed(text: str) -> str:
 
 def _exact(values: Sequence[float], form: Callable[[float, int], str], most: int) -> int:
     """The fewest digits that tell all values as they are."""
-    gaps = [abs(b - a) for a, b in zip(values, values[1:], strict=False) if a != b]
+    gaps = [abs(b - a) for a, b in pairwise(values) if a != b]
     slack = 1e-4 * min(gaps, default=abs(values[0]) if values else 0)
     for digits in range(most):
         if all(abs(float(form(value, digits)) - value) <= slack for value in values):
@@ -214,14 +296,14 @@ def _exact(values: Sequence[float], form: Callable[[float, int], str], most: int
 
 
 def same_digits(values: Sequence[float]) -> tuple[str, ...]:
-    """Numbers for an axis: one way of writing, one unit, one number of digits."""
+    """Numbers for an axis: one way of writing; one unit and number of digits but for decades."""
     largest = max((abs(value) for value in values), default=0.0)
     smallest = min((abs(value) for value in values if value), default=0.0)
-    wide = smallest and largest / smallest >= 1e6  # decades: each digit would be a column of zeros
-    if largest and (largest < 1e-3 or largest >= 1e15 or (wide and smallest < 1e-3)):
+    decades = smallest > 0 and largest / smallest >= 99
+    if largest and (largest < 1e-3 or largest >= 1e15 or (decades and smallest < 1e-3)):
         digits = _exact(values, lambda value, d: f"{value:.{d}e}", 6)
         return tuple(_signed(f"{value:.{digits}e}") if value else "0" for value in values)
-    if wide:
+    if decades:
         return tuple(short(value, digits=1) for value in values)
     unit, suffix = 1.0, ""
     if largest >= 10_000:
@@ -290,3 +372,26 @@ def x_label(x: float, span: float, axis: Axis) -> str:
     decimals = max(2, min(9, 3 - math.floor(math.log10(span)))) if span > 0 else 2
     return _signed(f"{x:.{decimals}f}")
 
+
+# -- as a table --------------------------------------------------------------------------------
+
+
+def table(lines: Sequence[ChartLine], window: Extent, count: int, axis: Axis) -> str:
+    """Columns that have points, tab-separated: x, and each line's least, largest and mean value."""
+    first, last = window
+    head, columns = [str(axis)], list[list[float]]()
+    for line in lines:
+        found = line.columns(first, last, count)
+        for name, part in (("min", found.low), ("max", found.high), ("mean", found.smooth)):
+            values = part.tolist()
+            if any(map(math.isfinite, values)):
+                head.append(f"{line.name} {name}")
+                columns.append(values)
+    rows = ["\t".join(head)]
+    for index, values in enumerate(zip(*columns, strict=True)):
+        if any(map(math.isfinite, values)):
+            x = first + (index + 0.5) * (last - first) / count
+            x = round(x) if axis in ("step", "tokens") else x
+            texts = (f"{value:.6g}" if math.isfinite(value) else "" for value in values)
+            rows.append("\t".join([f"{x:.10g}", *texts]))
+    return "\n".join(rows)

@@ -6,22 +6,31 @@ what a line is asked for.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hfterm.widgets.chart_data import (
-    Axis, ChartLine, ChartView, Extent, Ticks, log_ticks, nice_step, same_digits, x_ticks, y_ticks,
-)  # fmt: skip
+    FAR,
+    NEAR,
+    Axis,
+    ChartLine,
+    ChartView,
+    Extent,
+    Scale,
+    Ticks,
+    x_ticks,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from hfterm.training.curves import Columns
-
 BLANK, LABEL, AXIS, CURSOR, WRONG, STALE = range(6)
 _FIRST_LINE = 8
+
+Text = list[tuple[str, int]]
+"""Parts of a line of text, each in a tone."""
 
 NARROWEST, LOWEST = 24, 4
 """Width and height from which there is a picture."""
@@ -32,10 +41,12 @@ ROOM_FOR_RULE = 10
 LEAST_GUTTER = 5
 """Cells for the labels of y where there is room, so that charts above each other line up."""
 
+BEYOND = 2
+"""Windows on either side in which the next point is sought that a line leads to."""
+
 MARKS = "◆●▲■"
 BAD = "×"
 
-_FAR = 1e300
 _SPACE = ord(" ")
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 
@@ -50,9 +61,9 @@ def dim(line: int) -> int:
     return _FIRST_LINE + 2 * line + 1
 
 
-def line_of(tone: int) -> tuple[int, bool] | None:
-    """The line that a tone belongs to, and whether it is the dim one."""
-    return divmod(tone - _FIRST_LINE, 2) if tone >= _FIRST_LINE else None  # type: ignore[return-value]
+def line_of(tone: int) -> tuple[int, int] | None:
+    """The line that a tone belongs to, and 1 if it is the dim one."""
+    return divmod(tone - _FIRST_LINE, 2) if tone >= _FIRST_LINE else None
 
 
 def letter(line: int) -> str:
@@ -66,65 +77,6 @@ def mark(line: int) -> str:
 
 
 # -- from values to dots -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How a value becomes a line of dots: 0 is the upper edge.
-
-    Attributes:
-        low, high: at the edges; decimal logarithms if `log`.
-        log: the axis is logarithmic.
-        rows: lines of dots.
-    """
-
-    low: float
-    high: float
-    log: bool
-    rows: int
-
-    @classmethod
-    def around(cls, low: float, high: float, log: bool, rows: int) -> Scale:
-        """Edges a little outside of all values, rounded so that they seldom change."""
-        if log:
-            low, high = math.log10(low), math.log10(high)
-        if high - low <= 1e-9 * max(abs(low), abs(high)):
-            half = 0.5 if log else abs(low) * 0.1 or 1.0
-            low, high = low - half, high + half
-        step = nice_step((high - low) / 20)
-        return cls(math.floor(low / step) * step, math.ceil(high / step) * step, log, rows)
-
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Lines of dots, float64; NaN where there is no value, or none of a logarithm."""
-        import numpy as np
-
-        if self.log:
-            values = np.log10(np.where(values > 0, values, np.nan))
-        return (self.high - values) / (self.high - self.low) * (self.rows - 1)
-
-    def band(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First and last line of dots from low to high; a little outside for what is far out."""
-        import numpy as np
-
-        if self.log:
-            low = np.where(low > 0, low, high)
-        return tuple(np.clip(self.place(part), -9, self.rows + 9) for part in (high, low))
-
-    def tick(self, value: float) -> int:
-        """The line of cells of a label."""
-        place = (self.high - (math.log10(value) if self.log else value)) / (self.high - self.low)
-        return max(0, min(round(place * (self.rows - 1)), self.rows - 1)) // 4
-
-    def ticks(self) -> Ticks:
-        """As many as are told apart at a glance."""
-        lines = self.rows // 4
-        most = max(2, min((lines + 1) // 3, 8))
-        if lines < 4:
-            edges = [self.low, self.high]
-            if self.log:
-                edges = [float(f"{10.0**edge:.0e}") for edge in edges]
-            return Ticks(tuple(edges), same_digits(edges))
-        return (log_ticks if self.log else y_ticks)(self.low, self.high, most)
 
 
 def runs(top: np.ndarray, bottom: np.ndarray, broken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -164,7 +116,8 @@ def runs(top: np.ndarray, bottom: np.ndarray, broken: np.ndarray) -> tuple[np.nd
     new_first, new_last = first.copy(), last.copy()
     new_last[:-1][down] = falling[down]
     new_first[1:][down] = falling[down] + 1
-    new_first[:-1][up] = rising[up] + 1
+    # a peak has neighbours on both sides, and comes as far as the one that is further
+    new_first[:-1][up] = np.minimum(new_first[:-1], rising + 1)[up]
     new_last[1:][up] = np.maximum(new_last[1:], rising)[up]
     drawn = filled.copy()
     drawn[live] = True
@@ -209,13 +162,15 @@ class _Seen:
         import numpy as np
 
         first, last = window
-        margin = 0 if view.whole else count
-        beyond = 0.0 if view.whole else last - first
-        found = line.columns(first - beyond, last + beyond, count + 2 * margin)
+        found, margin = line.columns(first, last, count), 0
+        if not view.whole and not np.isfinite(found.low[[0, -1]]).all():
+            margin, beyond = BEYOND * count, BEYOND * (last - first)
+            found = line.columns(first - beyond, last + beyond, count + 2 * margin)
         parts = (found.low, found.high, found.smooth, found.stale_low, found.stale_high)
-        low, high, smooth, stale_low, stale_high = (
-            np.where(np.isfinite(part), np.clip(part, -_FAR, _FAR), np.nan) for part in parts
-        )
+        values = np.stack(parts)
+        values[~np.isfinite(values)] = np.nan
+        np.clip(values, -FAR, FAR, out=values)
+        low, high, smooth, stale_low, stale_high = values
         smoothed = view.smooth and not line.marks and bool(np.isfinite(smooth).any())
         return cls(
             low, high, smooth if smoothed else None, stale_low, stale_high,
@@ -246,6 +201,8 @@ class Picture:
     wide: int
     tall: int
     window: Extent
+    _made: list[Text] = field(default_factory=list[Text])
+    _made_for: tuple[int | None, str] | None = None
 
     def cell(self, x: float) -> int | None:
         """The cell of the plot that an x is in."""
@@ -271,37 +228,53 @@ class Picture:
             found.append((int(cells[0]), y, int(cells[-1] - cells[0]) + 1))
         return found
 
-    def line(self, y: int, cursor: int | None, label: str) -> list[tuple[str, int]]:
-        """Texts and tones of a line, with the cursor in it if there is one.
+    def lines(self, cursor: int | None = None, label: str = "") -> list[Text]:
+        """Texts and tones of each line, with the cursor in them if there is one.
 
         Args:
-            y: number of the line.
             cursor: its cell in the plot.
             label: its x, for the last line.
         """
-        import numpy as np
+        if (cursor, label) != self._made_for:
+            glyphs, tones = self.glyphs, self.tones
+            if cursor is not None:
+                glyphs, tones = glyphs.copy(), tones.copy()
+                at = self.left + cursor
+                free = glyphs[: self.tall, at] == _SPACE
+                glyphs[: self.tall, at][free], tones[: self.tall, at][free] = ord("│"), AXIS
+                last = glyphs[-1]
+                at = _write(last, tones[-1], f" {label} ", at - (len(label) + 1) // 2, CURSOR)
+                _clear(last[:at][::-1])
+                _clear(last[at + len(label) + 2 :])
+            self._made, self._made_for = _texts(glyphs, tones), (cursor, label)
+        return self._made
 
-        glyphs, tones = self.glyphs[y], self.tones[y]
-        if cursor is not None:
-            glyphs, tones = glyphs.copy(), tones.copy()
-            at = self.left + cursor
-            if y < self.tall:
-                if glyphs[at] == _SPACE:
-                    glyphs[at], tones[at] = ord("│"), AXIS
-            elif y == len(self.glyphs) - 1:
-                at = _write(glyphs, tones, f" {label} ", at - (len(label) + 1) // 2, CURSOR)
-                _clear(glyphs[:at][::-1])
-                _clear(glyphs[at + len(label) + 2 :])
-        # a blank takes the tone before it, so that fewer are written
-        shown = (glyphs != _SPACE) | (tones == CURSOR)
-        before = np.maximum.accumulate(np.where(shown, np.arange(len(glyphs)), 0))
-        tones = np.where(shown | (tones[before] != CURSOR), tones[before], BLANK)
-        text = glyphs.tobytes().decode("utf-32-le")
-        starts = [0, *(np.flatnonzero(tones[1:] != tones[:-1]) + 1).tolist(), len(text)]
-        return [
-            (text[start:end], int(tones[start]))
-            for start, end in zip(starts, starts[1:], strict=False)
-        ]
+
+def _texts(glyphs: np.ndarray, tones: np.ndarray) -> list[Text]:
+    """Cells of the same tone together; blanks join the text before them, so that less is written.
+
+    Args:
+        glyphs: code points, uint32[line, cell].
+        tones: uint16[line, cell].
+    """
+    import numpy as np
+
+    width = glyphs.shape[1]
+    shown = (glyphs != _SPACE) | (tones == CURSOR)
+    before = np.maximum.accumulate(np.where(shown, np.arange(width), -1), axis=1)
+    before = np.where(before < 0, shown.argmax(axis=1)[:, None], before)
+    taken = np.take_along_axis(tones, before, axis=1)
+    taken[~shown & (taken == CURSOR)] = BLANK
+    text = glyphs.tobytes().decode("utf-32-le")
+    new = np.ones(glyphs.shape, np.bool_)
+    new[:, 1:] = taken[:, 1:] != taken[:, :-1]
+    starts = np.flatnonzero(new)
+    kinds = taken.ravel()[starts].tolist()
+    ends = [*starts.tolist(), len(text)]
+    found: list[Text] = [[] for _ in range(len(glyphs))]
+    for (start, end), kind in zip(pairwise(ends), kinds, strict=True):
+        found[start // width].append((text[start:end], kind))
+    return found
 
 
 def _write(glyphs: np.ndarray, tones: np.ndarray, text: str, at: int, tone: int) -> int:
@@ -388,19 +361,21 @@ def _scale(seen: Sequence[_Seen], log: bool, rows: int) -> Scale | None:
     import numpy as np
 
     for inside in (True, False):
-        parts = [p for line in seen for p in (line.low, line.high)]
-        if inside:
-            parts = [line.inside(p) for line in seen for p in (line.low, line.high)]
+        parts = [
+            line.inside(part) if inside else part
+            for line in seen
+            # a mean may be of points before the window, and so out of the range of those in it
+            for part in (line.low, line.high, line.smooth)
+            if part is not None
+        ]
         values = np.concatenate(parts)
-        values = values[np.isfinite(values) & ((values > 0) | (not log))]
+        values = values[np.isfinite(values) & ((values > NEAR) | (not log))]
         if len(values):
             return Scale.around(float(values.min()), float(values.max()), log, rows)
     return None
 
 
 def _axes(picture: Picture, scale: Scale | None, ticks: Ticks, axis: Axis) -> None:
-    import numpy as np
-
     glyphs, tones, tall, left = picture.glyphs, picture.tones, picture.tall, picture.left
     width = glyphs.shape[1]
     glyphs[:tall, left - 1], tones[:tall, left - 1] = ord("│"), AXIS
@@ -410,7 +385,7 @@ def _axes(picture: Picture, scale: Scale | None, ticks: Ticks, axis: Axis) -> No
             glyphs[y, left - 1] = ord("┤")
             _write(glyphs[y], tones[y], label[: left - 1], left - 1 - len(label), LABEL)
     first, last = picture.window
-    below = x_ticks(first, last, picture.wide // 11, axis)
+    below = x_ticks(first, last, max(2, picture.wide // 9), axis)
     name, rule = below.name, len(glyphs) - tall > 1
     if rule:
         glyphs[tall, left - 1 : left + picture.wide] = ord("─")
@@ -449,7 +424,7 @@ def _lines(seen: Sequence[_Seen], scale: Scale, plot: np.ndarray, tone: np.ndarr
         layers.append((line, *pair, bright(index), True))
     back, front = np.zeros(plot.shape, np.uint8), np.zeros(plot.shape, np.uint8)
     for line, low, high, color, before in layers:
-        if not np.isfinite(low).any():
+        if np.isnan(low).all():
             continue
         first, last = runs(*scale.band(low, high), line.bad)
         bits = dots(line.inside(first), line.inside(last), scale.rows)
@@ -486,7 +461,7 @@ def _letters(seen: Sequence[_Seen], scale: Scale, plot: np.ndarray, tone: np.nda
         live = np.flatnonzero(np.isfinite(top + bottom))
         if not len(live):
             continue
-        place = int(round((top[live[-1]] + bottom[live[-1]]) / 2)) // 4
+        place = round(float(top[live[-1]] + bottom[live[-1]]) / 2) // 4
         cell = int(live[-1]) // 2 + 1
         near = sorted(range(tall), key=lambda y, place=place: abs(y - place))[: tall // 2]
         y = next((y for y in near if (y, cell) not in taken), place)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
@@ -15,6 +17,7 @@ from hfterm.text import foreign
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import GpuSample, SystemSample
+    from hfterm.training.store import Run
 
 BARS = "▁▂▃▄▅▆▇█"
 PHASES = {
@@ -39,6 +42,8 @@ class StatusBar(Horizontal):
     StatusBar > #status-engine { width: auto; max-width: 50%; text-overflow: ellipsis; }
     StatusBar > #status-loaded { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis;
         padding-right: 1; }
+    StatusBar > #status-runs { width: auto; max-width: 50%; text-wrap: nowrap;
+        text-overflow: ellipsis; padding-right: 1; color: $accent; }
     StatusBar > #status-machine { width: auto; }
     """
 
@@ -47,12 +52,14 @@ class StatusBar(Horizontal):
         # made here, since an engine changes its state also before they are mounted, and after
         self._engine = Static(PHASES["off"], id="status-engine", markup=False)
         self._loaded = Static("", id="status-loaded", markup=False)
+        self._runs = Static("", id="status-runs", markup=False)
         self._machine = Static("", id="status-machine", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Three texts."""
+        """Four texts."""
         yield self._engine
         yield self._loaded
+        yield self._runs
         yield self._machine
 
     def show_engine(self, status: EngineStatus) -> None:
@@ -77,6 +84,15 @@ class StatusBar(Horizontal):
         size = f"{info.footprint / 1e6:,.0f} MB"
         text = f" · ● {info.dtype} {size} {info.spec.device} {info.cls}"
         line.update(foreign(text), layout=False)
+
+    def show_runs(self, runs: Sequence[Run]) -> None:
+        """Name the runs at work, with what is done and left of each."""
+        from hfterm.widgets.training_words import runs_line
+
+        text = runs_line(runs)
+        before = str(self._runs.content)
+        if before != text:
+            self._runs.update(foreign(text), layout=cell_len(before) != cell_len(text))
 
     def show_machine(self, sample: SystemSample) -> None:
         """Draw the load. Rounded, so that an idle machine repaints nothing."""

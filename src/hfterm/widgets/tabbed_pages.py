@@ -59,7 +59,16 @@ class TabbedPages(Vertical, Generic[P]):
     @on(Tabs.TabActivated)
     async def _activated(self, event: Tabs.TabActivated) -> None:
         event.stop()
-        title = str(event.tab.label)
+        await self._open(str(event.tab.label))
+
+    async def open(self, number: int) -> P:
+        """Go to a tab by its number; its page is there then."""
+        self.go_to(number)
+        title = self.entries[number].title
+        await self._open(title)
+        return self._made[title]
+
+    async def _open(self, title: str) -> None:
         entry = next(entry for entry in self.entries if entry.title == title)
         for page in self._made.values():
             page.display = False

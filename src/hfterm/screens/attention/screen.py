@@ -116,6 +116,14 @@ sees it in Tokenize.
 
     # -- the pass ------------------------------------------------------------------------------
 
+    async def open_against(self, ref: str, other: str) -> None:
+        """The Compare tab, with another model."""
+        tabs = self.tabs()
+        if tabs is not None:
+            page = await tabs.open(TITLES.index("Compare"))
+            page.query_one("#other-model", Input).value = other
+        self.open_model(ref)
+
     def spec_of(self, ref: str) -> ModelSpec:
         """With the class that it was saved from."""
         return ModelSpec(ref=ref, auto="")

@@ -10,7 +10,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from hfterm.engine.model_requests import DescribeModel, ListArchitectures
 from hfterm.engine.requests import InstallStarter, ListModels
@@ -243,6 +243,13 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         """Describe another model."""
         self._wanted = ModelSpec(ref=ref, auto="")
         self._describe()
+
+    async def open_against(self, ref: str, other: str) -> None:
+        """The Compare tab, with another model."""
+        if self.pages is not None:
+            page = await self.pages.open(TITLES.index("Compare"))
+            page.query_one("#compare-with", Input).value = other
+        self.open_model(ref)
 
     @on(ClassChosen)
     def _class_chosen(self, event: ClassChosen) -> None:

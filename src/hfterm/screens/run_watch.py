@@ -1,0 +1,66 @@
+"""Looks at the runs of this box, for whoever shows them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hfterm.training.store import Run
+
+BUSY = 1.0
+"""Seconds between two looks while a run is active, or the Train screen is in sight."""
+
+IDLE = 5.0
+
+
+class RunWatch:
+    """Reads the run directories again and again, and says what changed."""
+
+    def __init__(
+        self,
+        changed: Callable[[list[Run], list[Run]], None],
+        in_sight: Callable[[], bool],
+    ) -> None:
+        """Watch.
+
+        Args:
+            changed: told of all runs, and of those among them that ended since the last look.
+            in_sight: whether somebody looks at the table of runs.
+        """
+        self._changed = changed
+        self._in_sight = in_sight
+        self._now = asyncio.Event()
+        self.runs: list[Run] = []
+
+    def look(self) -> None:
+        """Look at once: something was started, stopped or deleted."""
+        self._now.set()
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._now.clear()
+            runs = await asyncio.to_thread(_list)
+            if runs != self.runs:
+                active = {run.id for run in self.runs if run.active}
+                ended = [run for run in runs if run.id in active and not run.active]
+                self.runs = runs
+                self._changed(runs, ended)
+            busy = self._in_sight() or any(run.active for run in runs)
+            try:
+                await asyncio.wait_for(self._now.wait(), BUSY if busy else IDLE)
+            except TimeoutError:
+                continue
+
+
+def _list() -> list[Run]:
+    from hfterm.training import store
+
+    runs = store.list_runs()
+    # a supervisor that was killed could not start the next of the queue
+    if any(run.status == "queued" for run in runs) and not any(run.active for run in runs):
+        store.next_of_queue()
+        runs = store.list_runs()
+    return runs

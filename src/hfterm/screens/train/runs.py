@@ -1,0 +1,171 @@
+"""Runs: every run of this box, and what can be done with each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from hfterm.screens.train.page import ForeignWanted, Marked, RunWanted
+from hfterm.screens.train.run_actions import RunPage
+from hfterm.training import store
+from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.modals import Prompt
+from hfterm.widgets.training_tables import run_name, run_rows
+
+if TYPE_CHECKING:
+    from hfterm.training.store import Run
+    from hfterm.widgets.data_grid import GridSource
+
+ORDERS: dict[str, Callable[[Run], tuple[object, ...]]] = {
+    "newest": lambda run: (-run.state.created,),
+    "name": lambda run: (run_name(run).casefold(), -run.state.created),
+    "status": lambda run: (run.status, -run.state.created),
+    "queue": lambda run: (run.status != "queued", run.state.order),
+    "metric": lambda run: (-(run.progress.best if run.progress.best is not None else -1e300),),
+    "time": lambda run: (-run.state.seconds,),
+}
+
+
+def _key(keys: str, action: str, label: str, name: str, tooltip: str, *, show: bool) -> Binding:
+    return Binding(keys, action, label, show=show, id=f"runs.{name}", tooltip=tooltip)
+
+
+class RunsPage(RunPage):
+    """The table."""
+
+    HELP = """\
+## Runs
+`Enter` shows a run in the Monitor. `s` stops it with a checkpoint, `k` kills it, `u` resumes it
+from its last checkpoint, `c` puts a copy of its recipe into the form, `d` deletes it (and says
+what that frees), `n` writes a note, `t` tags, `<` `>` move a queued run, `Space` marks it and `m`
+compares the marked ones, `f` adds a run of another program by its path. Each letter works with
+`alt` too.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _key("space,alt+m", "mark", "Mark", "mark", "Mark it for a comparison", show=False),
+        _key("m,alt+v", "compare", "Compare", "compare", "Compare the marked runs", show=True),
+        _key("less_than_sign,alt+comma", "move(-1)", "Earlier in the queue", "earlier",
+             "Move it forward in the queue", show=False),
+        _key("greater_than_sign,alt+full_stop", "move(1)", "Later in the queue", "later",
+             "Move it back in the queue", show=False),
+        _key("f,alt+f", "foreign", "Watch a path", "foreign",
+             "Watch a run of another program: Trainer, TensorBoard, wandb, LLaMA-Factory",
+             show=False),
+    ]  # fmt: skip
+
+    _runs: tuple[Run, ...] = ()
+    _shown: tuple[Run, ...] = ()
+    _marked: frozenset[str] = frozenset()
+
+    def body(self) -> ComposeResult:
+        """A filter, an order, the table."""
+        with Horizontal(classes="options"):
+            yield Field("filter", "", placeholder="name, status, #tag", id="runs-filter")
+            yield Choice("order", tuple(ORDERS), id="runs-order")
+        yield DataGrid(
+            id="runs-grid", empty="No run yet: fill the form on the New tab, and F7 starts it."
+        )
+
+    @property
+    def grid(self) -> DataGrid:
+        """The table."""
+        return self.query_one("#runs-grid", DataGrid)
+
+    @property
+    def current(self) -> Run | None:
+        """The run under the cursor."""
+        row = self.grid.cursor_row
+        return self._shown[row] if row < len(self._shown) else None
+
+    def show_runs(self, runs: Sequence[Run]) -> None:
+        """Other runs, or the same in another state; the cursor stays on its run."""
+        self._runs = tuple(runs)
+        self._arrange()
+
+    @on(Input.Changed, "#runs-filter")
+    @on(Choice.Changed, "#runs-order")
+    def _arrange(self) -> None:
+        current = self.current
+        words = self.query_one("#runs-filter", Input).value.casefold().split()
+        order = ORDERS[self.query_one("#runs-order", Choice).value]
+        self._shown = tuple(sorted((run for run in self._runs if _matches(run, words)), key=order))
+        ids = [run.id for run in self._shown]
+        row = ids.index(current.id) if current is not None and current.id in ids else 0
+        self.grid.set_source(run_rows(self._shown, self._marked))
+        self.grid.move_to(row)
+
+    @on(DataGrid.RowChosen, "#runs-grid")
+    def _row_chosen(self, event: DataGrid.RowChosen) -> None:
+        event.stop()
+        self.post_message(RunWanted(self._shown[event.row].id))
+
+    # -- what is done with runs ---------------------------------------------------------------
+
+    @work(group="runs-do", exit_on_error=False)
+    async def action_move(self, by: int) -> None:
+        """Another place in the queue."""
+        run = self.current
+        if run is None:
+            return
+        if run.status != "queued":
+            self.notice.show(f"{run_name(run)} is {run.status}, not queued.", "", "note")
+            return
+        await self.do(lambda: store.move_in_queue(run.id, by))
+
+    def action_mark(self) -> None:
+        """Mark it, or not."""
+        run = self.current
+        if run is None:
+            return
+        self._marked = self._marked ^ {run.id}
+        self._arrange()
+        self.grid.action_move(1)
+        self.post_message(Marked(self._marked))
+
+    def action_compare(self) -> None:
+        """Compare the marked ones; with none marked, those of the run's group, or the newest."""
+        run = self.current
+        ids = self._marked
+        if len(ids) < 2 and run is not None:
+            group = run.recipe.group if run.recipe is not None else ""
+            ids = frozenset(
+                other.id
+                for other in self._runs
+                if group and other.recipe is not None and other.recipe.group == group
+            )
+        if len(ids) < 2:
+            self.notice.show("A comparison needs two runs.", "Space marks them.", "note")
+            return
+        self.post_message(Marked(ids, show=True))
+
+    @work(group="runs-do", exit_on_error=False)
+    async def action_foreign(self) -> None:
+        """Watch a path."""
+        told = await self.app.push_screen_wait(
+            Prompt(
+                "Watch a run of another program",
+                "A folder of Trainer, TensorBoard, wandb (offline) or LLaMA-Factory; only read.",
+                "", "path",
+            )
+        )  # fmt: skip
+        if told:
+            self.post_message(ForeignWanted(told))
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """The runs."""
+        return ("runs", self.grid.source) if len(self.grid.source) else None
+
+
+def _matches(run: Run, words: Sequence[str]) -> bool:
+    told = " ".join(
+        [run.id, run_name(run), run.status, run.notes.note, *(f"#{t}" for t in run.notes.tags)]
+    ).casefold()
+    return all(word in told for word in words)

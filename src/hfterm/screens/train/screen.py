@@ -1,0 +1,322 @@
+"""The Train screen: a recipe, the runs of this box, one of them live, some compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+
+from hfterm.screens.engines import Engines
+from hfterm.screens.start import StartOptions
+from hfterm.screens.train.page import (
+    ForeignWanted,
+    Marked,
+    PreviewMade,
+    RecipeWanted,
+    RunsStarted,
+    RunsTouched,
+    RunWanted,
+    TrainPage,
+)
+from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
+from hfterm.widgets.mode_bar import ModeBar
+from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
+
+if TYPE_CHECKING:
+    from hfterm.screens.train.compare import ComparePage
+    from hfterm.screens.train.monitor import MonitorPage
+    from hfterm.screens.train.new import NewPage
+    from hfterm.screens.train.preview import PreviewPage
+    from hfterm.training.preview_types import Preview
+    from hfterm.training.store import Run
+    from hfterm.widgets.data_grid import GridSource
+
+TITLES = ("New", "Preview", "Runs", "Monitor", "Compare")
+NEW, PREVIEW, RUNS, MONITOR, COMPARE = range(len(TITLES))
+
+
+class TrainScreen(WorkbenchScreen):
+    """Tabs."""
+
+    MODE: ClassVar[str] = "train"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-tall")]  # noqa: RUF012
+    CSS_PATH = "screen.tcss"
+
+    HELP = """\
+# Train
+Fine-tune, LoRA and QLoRA as runs that go on without hfterm. `New` is the recipe, `Preview` its
+data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several. `F3` `F4` (or
+`[` `]`) go through the tabs, `F6` to the runs.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f6", "go_to_tab(2)", "Runs", key_display="F6", priority=True, id="train.runs",
+                tooltip="The runs of this box"),
+        Binding("f7", "start", "Start", key_display="F7", priority=True, id="train.start",
+                tooltip="Start the recipe on the New tab"),
+        Binding("alt+q", "queue", "Queue", show=False, id="train.queue", priority=True,
+                tooltip="Queue the recipe behind the runs that are active"),
+        Binding("alt+w", "save", "Save recipe", show=False, id="train.save", priority=True,
+                tooltip="Write the recipe to a file"),
+        Binding("alt+o", "load", "Open recipe", show=False, id="train.load", priority=True,
+                tooltip="Take a recipe from a file"),
+        Binding("f3,left_square_bracket", "tab(-1)", "Tab before", show=False,
+                id="train.previous-tab", tooltip="The tab before this one"),
+        Binding("f4,right_square_bracket", "tab(1)", "Next tab", key_display="F4",
+                id="train.next-tab", tooltip="The next tab"),
+    ]  # fmt: skip
+
+    COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = tuple(
+        ScreenCommand(f"Train: {title}", f"The {title} tab", f"go_to_tab({number})")
+        for number, title in enumerate(TITLES)
+    )
+
+    def __init__(
+        self, engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+    ) -> None:
+        super().__init__(engines, modes)
+        self._path = start.watch
+        self._runs: tuple[Run, ...] = ()
+        self._preview: Preview | None = None
+
+    # -- layout --------------------------------------------------------------------------------
+
+    def body(self) -> ComposeResult:
+        """The frame."""
+        panel = Vertical(id="train-panel", classes="panel")
+        panel.border_title = "Train"
+        yield panel
+
+    async def fill(self) -> None:
+        """The tabs."""
+        await self.query_one("#train-panel").mount(
+            TabbedPages[TrainPage](self._entries(), id="train-pages")
+        )
+        await super().fill()
+        self.query_one("#train-pages Tabs").focus()
+        self.runs_changed(self._runs)
+        if self._path:
+            await (await self._monitor()).watch_foreign(self._path)
+            return
+        active = next((run for run in self._runs if run.active), None)
+        if active is not None:  # who comes back wants to see what goes on
+            await self._watch(active.id)
+
+    def _entries(self) -> list[TabEntry[TrainPage]]:
+        def new(id_: str) -> TrainPage:
+            from hfterm.screens.train.new import NewPage
+
+            return NewPage(self.engine, id=id_)
+
+        def preview(id_: str) -> TrainPage:
+            from hfterm.screens.train.preview import PreviewPage
+
+            return PreviewPage(self.engine, id=id_)
+
+        def runs(id_: str) -> TrainPage:
+            from hfterm.screens.train.runs import RunsPage
+
+            return RunsPage(self.engine, id=id_)
+
+        def monitor(id_: str) -> TrainPage:
+            from hfterm.screens.train.monitor import MonitorPage
+
+            return MonitorPage(self.engine, id=id_)
+
+        def compare(id_: str) -> TrainPage:
+            from hfterm.screens.train.compare import ComparePage
+
+            return ComparePage(self.engine, id=id_)
+
+        makers = (new, preview, runs, monitor, compare)
+        return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
+
+    @property
+    def pages(self) -> TabbedPages[TrainPage] | None:
+        """The tabs, once they are there."""
+        return next(iter(self.query("#train-pages").results(TabbedPages)), None)
+
+    @property
+    def page(self) -> TrainPage | None:
+        """The page in sight."""
+        return self.pages.page if self.pages is not None else None
+
+    # -- what pages tell -----------------------------------------------------------------------
+
+    @on(TabbedPages.Opened)
+    def _opened(self) -> None:
+        page = self.page
+        if page is None:
+            return
+        page.show_runs(self._runs)
+        self._say()
+        if self._preview is not None and page.id == "page-Preview":
+            self._preview_page(page).show_preview(self._preview)
+        if page.id in ("page-Runs", "page-Monitor"):
+            self.call_after_refresh(self._into, page)
+
+    def _into(self, page: TrainPage) -> None:
+        """A table or a chart takes the keys at once, unless somebody goes through the tabs."""
+        if self.focused is None and page.display:
+            wanted = "#runs-grid" if page.id == "page-Runs" else ".monitor-chart"
+            for widget in page.query(wanted).first().ancestors_with_self[:1]:
+                self.set_focus(widget)  # pyright: ignore[reportArgumentType]
+
+    def _preview_page(self, page: TrainPage) -> PreviewPage:
+        from hfterm.screens.train.preview import PreviewPage
+
+        assert isinstance(page, PreviewPage)
+        return page
+
+    @on(PreviewMade)
+    def _preview_made(self, event: PreviewMade) -> None:
+        self._preview = event.preview
+        for page in self.query("#page-Preview").results(TrainPage):
+            self._preview_page(page).show_preview(event.preview)
+
+    @on(RunsStarted)
+    async def _runs_started(self, event: RunsStarted) -> None:
+        self.post_message(RunsTouched())
+        await self._watch(event.ids[0])
+
+    @on(RunWanted)
+    async def _run_wanted(self, event: RunWanted) -> None:
+        await self._watch(event.run_id)
+
+    async def _watch(self, run_id: str) -> None:
+        from hfterm.training import store
+
+        monitor = await self._monitor()
+        try:
+            run = store.find_run(run_id)
+        except store.HftermError as error:
+            monitor.notice.show_error(error)
+            return
+        monitor.watch_run_of(run)
+        self._say()
+        self.set_focus(monitor.query(".monitor-chart").first())  # pyright: ignore[reportArgumentType]
+
+    async def _monitor(self) -> MonitorPage:
+        from hfterm.screens.train.monitor import MonitorPage
+
+        assert self.pages is not None
+        page = await self.pages.open(MONITOR)
+        assert isinstance(page, MonitorPage)
+        return page
+
+    @on(ForeignWanted)
+    async def _foreign_wanted(self, event: ForeignWanted) -> None:
+        monitor = await self._monitor()
+        await monitor.watch_foreign(event.path)
+
+    @on(RecipeWanted)
+    async def _recipe_wanted(self, event: RecipeWanted) -> None:
+        page = await self._new()
+        page.fill(event.recipe)
+
+    async def _new(self) -> NewPage:
+        from hfterm.screens.train.new import NewPage
+
+        assert self.pages is not None
+        page = await self.pages.open(NEW)
+        assert isinstance(page, NewPage)
+        return page
+
+    @on(Marked)
+    async def _marked(self, event: Marked) -> None:
+        if not event.show:
+            return
+        assert self.pages is not None
+        page = await self.pages.open(COMPARE)
+        self._compare_page(page).compare(event.ids, self._runs)
+
+    def _compare_page(self, page: TrainPage) -> ComparePage:
+        from hfterm.screens.train.compare import ComparePage
+
+        assert isinstance(page, ComparePage)
+        return page
+
+    def _say(self) -> None:
+        active = sum(run.active for run in self._runs)
+        told = f"{len(self._runs):,} runs" + (f" · {active} active" if active else "")
+        self.query_one("#train-panel").border_subtitle = told
+        self.query_one(ModeBar).show_subject("Train", told)
+
+    # -- actions -------------------------------------------------------------------------------
+
+    def action_tab(self, by: int) -> None:
+        """Go to a tab next to this one."""
+        if self.pages is not None:
+            self.pages.step(by)
+
+    def action_go_to_tab(self, number: int) -> None:
+        """Go to a tab by its number."""
+        if self.pages is not None:
+            self.pages.go_to(number)
+
+    async def action_start(self) -> None:
+        """Start the recipe."""
+        (await self._new()).run()
+
+    async def action_queue(self) -> None:
+        """Queue the recipe."""
+        (await self._new()).queue()
+
+    async def action_save(self) -> None:
+        """Write the recipe to a file."""
+        (await self._new()).save()
+
+    async def action_load(self) -> None:
+        """Take a recipe from a file."""
+        (await self._new()).load()
+
+    # -- what the application asks -------------------------------------------------------------
+
+    def runs_changed(self, runs: Sequence[Run]) -> None:
+        """Other runs, or in another state."""
+        super().runs_changed(runs)
+        self._runs = tuple(runs)
+        if self.pages is None:
+            return
+        self._say()
+        for page in self.query(TrainPage):
+            if page.display and page.children:
+                page.show_runs(runs)
+
+    def open_model(self, ref: str) -> None:
+        """Train another model."""
+        for page in self.query("#page-New").results(TrainPage):
+            page.query_one("#recipe-model-ref").value = ref  # pyright: ignore[reportAttributeAccessIssue]
+
+    def code(self) -> str:
+        """The page's script."""
+        return self.page.code() if self.page is not None else ""
+
+    @property
+    def script_name(self) -> str:
+        """The recipe's."""
+        return "train_run.py"
+
+    def copy_text(self) -> str:
+        """The recipe, on the New tab."""
+        from hfterm.screens.train.new import NewPage
+
+        return self.page.copy_text() if isinstance(self.page, NewPage) else ""
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """The page's table."""
+        return self.page.exported() if self.page is not None else None
+
+    def stop_work(self) -> bool:
+        """Stop what the page does; runs go on."""
+        return self.page is not None and self.page.stop()
+
+    def again(self) -> None:
+        """Ask again."""
+        if self.page is not None:
+            self.page.again()
