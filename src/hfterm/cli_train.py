@@ -227,7 +227,7 @@ def run_line(run: Run) -> str:
     elif progress.phase:
         parts.append(progress.phase)
     if progress.rate:
-        parts.append(f"{figure(progress.rate)} steps/s")
+        parts.append(f"{progress.rate:.3g} steps/s")
     if run.seconds_left is not None:
         parts.append(f"{duration(run.seconds_left)} left")
     parts += [

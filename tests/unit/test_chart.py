@@ -729,6 +729,9 @@ async def test_charts_share_a_view() -> None:
         assert chart.view == view
         chart.set_lines("Loss", [Source(straight(9)).line()], (0, 8), axis="epoch")
         assert chart.view == ChartView(log_y=True), "another x"
+        chart.set_view(view)
+        chart.set_lines("", [], axis="epoch")
+        assert chart.view == ChartView(log_y=True), "nothing to look at"
 
 
 async def test_new_points_draw_only_the_lines_they_are_in() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ class Plain:
             key: [] for key in ("low", "high", "smooth", "stale_low", "stale_high", "nonfinite")
         }
         live, stale = self.points(name, axis, False), self.points(name, axis, True)
-        for first, after in zip(edges[:-1], edges[1:], strict=True):
+        for first, after in pairwise(edges):
             inside = [at for at, (x, _) in enumerate(live) if first <= x < after]
             values = [live[at][1] for at in inside]
             finite = [value for value in values if math.isfinite(value)]

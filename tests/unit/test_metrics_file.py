@@ -82,7 +82,8 @@ def test_values_that_are_not_finite(file: Path) -> None:
 
 def test_lines_that_say_nothing_are_counted_and_values_that_are_none_ignored(file: Path) -> None:
     file.write_text(
-        'broken\n[1]\n\n{"step":1,"loss":true,"note":"x","list":[1],"acc":2,"none":null}\n'
+        f'broken\n[1]\n\n{{"a":{"[" * 50_000}\n'
+        '{"step":1,"loss":true,"note":"x","list":[1],"acc":2,"none":null}\n'
         '{"step":2,"loss":1e999}\n{"resumed_from":"x"}\n{}\n{"step":3,"loss":0.5}\n'
     )
     curves = read(file)

@@ -15,6 +15,8 @@ from hfterm.screens.models.screen import ModelsScreen
 from hfterm.screens.predict.screen import PredictScreen
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.tokenize.screen import TokenizeScreen
+from hfterm.screens.train.compare import ComparePage
+from hfterm.screens.train.monitor import MonitorPage
 from hfterm.screens.train.run_actions import RunPage
 from hfterm.screens.train.runs import RunsPage
 from hfterm.screens.train.screen import TrainScreen
@@ -41,6 +43,8 @@ OWNERS: tuple[type[DOMNode], ...] = (
     TrainScreen,
     RunPage,
     RunsPage,
+    MonitorPage,
+    ComparePage,
     LoadModal,
     FigureModal,
     Confirm,

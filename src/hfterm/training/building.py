@@ -20,7 +20,7 @@ from hfterm.models.types import LoadingReport, ModelSource, ModelSpec
 from hfterm.training.arguments import trainer_arguments
 from hfterm.training.data import splits
 from hfterm.training.encoding import encode_rows
-from hfterm.training.labels import label_names
+from hfterm.training.labels import check_held, label_names
 from hfterm.training.recipe import AUTO_CLASSES, MethodPart, Recipe
 from hfterm.training.scoring import Score, reduce_logits, scorer
 from hfterm.training.targets import unknown_target
@@ -89,7 +89,8 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
     """
     job = job or Job()
     train, held = splits(recipe, job)
-    names = label_names(recipe, train)
+    names = label_names(recipe, train, held)
+    check_held(recipe, names, held)
     counts = len(train), len(held) if held is not None else 0
     if most is not None:
         train = train.shuffle(seed=0).select(range(min(most, len(train))))

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 MOST_LABELS = 10_000
 
 
-def label_names(recipe: Recipe, rows: Dataset) -> tuple[str, ...]:
+def label_names(recipe: Recipe, train: Dataset, held: Dataset | None = None) -> tuple[str, ...]:
     """The labels' names by id; of other tasks none.
+
+    Args:
+        recipe: of one run.
+        train: the rows to learn from.
+        held: those to evaluate on; of a fold they count as well: all folds have the same labels.
 
     Raises:
         HftermError: the labels are words whose order nobody told, are no whole numbers from 0, or
@@ -26,8 +31,10 @@ def label_names(recipe: Recipe, rows: Dataset) -> tuple[str, ...]:
     if recipe.task not in ("text-classification", "token-classification"):
         return ()
     column = recipe.column("label" if recipe.task == "text-classification" else "tags")
-    known = recipe.data.labels or class_names(rows, column)
-    values = _values(recipe, rows, column)
+    known = recipe.data.labels or class_names(train, column)
+    values = _values(recipe, train, column)
+    if held is not None and recipe.fold:
+        values += _values(recipe, held, column)
     words = sorted({value for value in values if isinstance(value, str)})
     if words and not all(isinstance(value, str) for value in values):
         raise HftermError(

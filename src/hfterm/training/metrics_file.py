@@ -26,8 +26,8 @@ CHUNK = 1 << 20
 LONGEST = 16 << 20
 """Bytes of a line; a longer one is not ours and is passed over."""
 
-TAIL = 64
-"""Bytes before the offset that tell whether the file was written anew."""
+TAIL = 256
+"""Bytes before the offset that tell whether the file was written anew: more than a line has."""
 
 SHAPES = 64
 """Sets of keys whose decoder is kept."""
@@ -35,6 +35,9 @@ SHAPES = 64
 MARKER = "resumed_from"
 
 NOT_FINITE: dict[object, float] = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+
+NOT_JSON = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding a text that is no JSON raises, or one of ten thousand brackets."""
 
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 Decode = Callable[[bytes], list[Any]]
@@ -186,7 +189,7 @@ class MetricsTail(LineTail):
             return False
         try:
             rows = decode(lines)
-        except (msgspec.MsgspecError, ValueError):
+        except NOT_JSON:
             return False
         if len(rows) != lines.count(b"\n"):
             return False
@@ -199,7 +202,7 @@ class MetricsTail(LineTail):
         """Take in rows of several shapes; False, and nothing is done, when a line is no row."""
         try:
             rows = _decode_rows(lines)
-        except (msgspec.MsgspecError, ValueError):
+        except NOT_JSON:
             return False
         if len(rows) != lines.count(b"\n") or any(MARKER in row or not row for row in rows):
             return False
@@ -244,7 +247,7 @@ def numbers_of(line: bytes) -> dict[str, float] | None:
         return None
     try:
         row = _decode_row(line)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_JSON:
         return None
     found: dict[str, float] = {}
     for key, value in row.items():
@@ -309,7 +312,7 @@ def _keys_of(lines: bytes) -> tuple[str, ...]:
     """The keys of the first line; none if it is no object."""
     try:
         return tuple(_decode_row(lines[: lines.index(b"\n")]))
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_JSON:
         return ()
 
 

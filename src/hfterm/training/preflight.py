@@ -20,7 +20,7 @@ from hfterm.models.types import ModelSource
 from hfterm.system import reach
 from hfterm.system.disk import size_text
 from hfterm.training.data import local_files, splits
-from hfterm.training.labels import label_names
+from hfterm.training.labels import check_held, label_names
 from hfterm.training.recipe import Recipe, expand
 
 HUB_SECONDS = 3.0

@@ -18,7 +18,7 @@ from hfterm.hub.model_refs import resolve_model
 from hfterm.job import Job
 from hfterm.training.data import splits
 from hfterm.training.encoding import IGNORED, encode_rows
-from hfterm.training.labels import label_ids, label_names
+from hfterm.training.labels import check_held, label_ids, label_names
 from hfterm.training.preflight import warnings_of
 from hfterm.training.preview_types import LabelCount, Preview, PreviewRow, RecipeCost
 from hfterm.training.recipe import AUTO_CLASSES, Recipe, expand
@@ -45,7 +45,8 @@ def preview(recipe: Recipe, job: Job | None = None) -> Preview:
     job = job or Job()
     one = expand(recipe, "preview")[0]
     train, held = splits(one, job)
-    names = label_names(one, train)
+    names = label_names(one, train, held)
+    check_held(one, names, held)
     job.progress("opening the tokenizer")
     tokenizer = tokenizer_of(one)
     labels = _counts(one, names, train, held)

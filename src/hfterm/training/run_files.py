@@ -5,13 +5,16 @@ Standard library and msgspec only: the interface, the supervisor and the worker 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import math
 import os
 import re
+import signal
 import socket
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,6 +43,8 @@ SYSTEM = "system.jsonl"
 EVENTS = "events.jsonl"
 SAMPLES = "samples.jsonl"
 LOG = "log.txt"
+LOCK = ".lock"
+"""Held by whoever starts, changes or watches over the run."""
 STOP = "stop"
 KILLED = "killed"
 RESERVE = "reserve"
@@ -50,6 +55,11 @@ WHOLE = "hfterm-whole.json"
 """Written into a checkpoint when all of it is on the disk."""
 
 RESERVED = 256 * 1024
+WORKER = "hfterm.training.worker"
+"""The module that trains."""
+
+LOCK_PATIENCE = 5.0
+"""Seconds that a run which is over may still be held by its supervisor."""
 
 T = TypeVar("T")
 
@@ -151,8 +161,23 @@ def save_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def state_of(folder: Path) -> RunState:
-    """``state.json``; the state of a run that was never started when it is not there."""
-    return read_struct(folder / STATE, RunState) or RunState()
+    """``state.json``; never that of a run that may be started when it is not there, or broken."""
+    return read_struct(folder / STATE, RunState) or lost_state(folder)
+
+
+def lost_state(folder: Path) -> RunState:
+    """The state of a run whose ``state.json`` can't be read."""
+    try:
+        seen = folder.stat().st_mtime
+    except OSError:
+        seen = 0.0
+    there = (folder / STATE).exists()
+    failure = RunFailure(
+        "no-state",
+        f"Its {STATE} is {'broken' if there else 'not there'}.",
+        "Resume it: it goes on from the last whole checkpoint.",
+    )
+    return RunState(status="died", created=seen, ended=seen, error=failure)
 
 
 def progress_of(folder: Path) -> RunProgress:
@@ -177,6 +202,56 @@ def release(folder: Path) -> None:
         (folder / RESERVE).unlink()
 
 
+@contextmanager
+def taken(folder: Path, patience: float = LOCK_PATIENCE) -> Iterator[int]:
+    """Have a run for oneself. Gives the descriptor, which a child may hold on to.
+
+    Raises:
+        HftermError: ``running``: another process has it.
+        OSError: the folder can't be written.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    break  # a file system without locks
+                if time.monotonic() > until:
+                    raise HftermError(
+                        "running", f"{folder.name} is running.", "Stop it first."
+                    ) from error
+            time.sleep(0.02)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def whole_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints that are complete, the oldest first."""
+    return [path for _, path in sorted(_checkpoints(folder)) if (path / WHOLE).is_file()]
+
+
+def torn_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints whose writing did not come to its end."""
+    return [path for _, path in _checkpoints(folder) if not (path / WHOLE).is_file()]
+
+
+def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
+    found: list[tuple[int, Path]] = []
+    for path in folder.glob("checkpoint-*"):
+        step = path.name.removeprefix("checkpoint-")
+        if step.isdecimal():
+            found.append((int(step), path))
+    return found
+
+
+# -- processes -------------------------------------------------------------------------------
+
+
 def boot_id() -> str:
     """What tells this start of the system from others."""
     try:
@@ -189,30 +264,78 @@ def boot_id() -> str:
 
 def mark_of(pid: int) -> ProcessMark | None:
     """A process, so that it can be told from a later one; None when it is gone."""
-    import psutil
-
-    try:
-        return ProcessMark(pid, psutil.Process(pid).create_time(), boot_id())
-    except psutil.Error:
-        return None
+    started = _started(pid)
+    return None if started is None else ProcessMark(pid, started, boot_id())
 
 
 def is_alive(mark: ProcessMark | None) -> bool:
     """Whether the process still is: it, and not another with its number."""
     if mark is None or mark.boot != boot_id():
         return False
+    started = _started(mark.pid)
+    return started is not None and abs(started - mark.started) < 0.05
+
+
+def _started(pid: int) -> float | None:
+    """When a process began; None when it is gone, or has ended and waits for its parent.
+
+    On Linux in seconds since the system's start: those since the epoch change with the clock.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return _started_elsewhere(pid)
+    # the name before the last parenthesis may hold anything
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _started_elsewhere(pid: int) -> float | None:
     import psutil
 
     try:
-        process = psutil.Process(mark.pid)
-        return (
-            abs(process.create_time() - mark.started) < 2
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return float(process.create_time())
     except psutil.Error:
-        return False
+        return None
+
+
+def end_strays(folder: Path) -> int:
+    """Kill what still trains a run when nobody watches over it any more. Gives how many."""
+    import psutil
+
+    ended = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            line = process.cmdline()
+            if WORKER in line and str(folder) in line and process.pid != os.getpid():
+                process.send_signal(signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def end_group(pid: int) -> None:
+    """Kill a process and what it started in its session."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def this_host() -> str:
     """The name of this machine: pids mean nothing on another."""
     return socket.gethostname()
+
+
+def took(seconds: float) -> str:
+    """A duration in an event: ``0.42 s``, ``44 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 6000:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -12,16 +12,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from hfterm import paths
 from hfterm.errors import HftermError
+from hfterm.hub import starter
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Recipe, expand
 from hfterm.training.recipe_text import with_values
@@ -37,6 +38,11 @@ from hfterm.training.run_types import (
 )
 
 T = TypeVar("T")
+
+SILENT = 120.0
+"""Seconds after which a run of another machine that no longer beats counts as dead."""
+
+GO_ON = "Resume it: it goes on from the last whole checkpoint."
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,10 @@ def create(recipe: Recipe) -> Path:
     Raises:
         HftermError: the folder can't be written.
     """
+    return _create(with_full_paths(recipe), time.time())
+
+
+def _create(recipe: Recipe, order: float) -> Path:
     root = paths.runs_dir()
     base = f"{time.strftime('%Y%m%d-%H%M%S')}-{files.slug(recipe.name)}"
     try:
@@ -107,12 +117,12 @@ def create(recipe: Recipe) -> Path:
                 break
         else:
             raise HftermError("no-space", f"There are too many runs {base}.", "Delete some.")
-        files.save_recipe(folder, recipe)
-        now = time.time()
         files.write_struct(
-            folder / files.STATE, RunState(created=now, order=now, host=files.this_host())
+            folder / files.STATE, RunState(created=time.time(), order=order, host=files.this_host())
         )
         files.add_event(folder, "queued", recipe.name)
+        # with its recipe it is a run, which another process may start
+        files.save_recipe(folder, recipe)
     except OSError as error:
         raise HftermError(
             "no-space" if error.errno == 28 else "unwritable",
@@ -122,16 +132,39 @@ def create(recipe: Recipe) -> Path:
     return folder
 
 
+def with_full_paths(recipe: Recipe) -> Recipe:
+    """The recipe with its paths from the root: a run goes on from anywhere."""
+
+    def full(ref: str) -> str:
+        if not ref or starter.is_starter(ref):
+            return ref
+        looks = ref.startswith(("./", "../", "~", "."))
+        try:
+            place = Path(ref).expanduser()
+            parent = Path(*place.parts[:1]) if any(sign in ref for sign in "*?[") else place
+            return paths.full_path(ref) if looks or parent.exists() else ref
+        except (OSError, ValueError, RuntimeError):  # no name that a path can have
+            return ref
+
+    replace = msgspec.structs.replace
+    return replace(
+        recipe,
+        model=replace(
+            recipe.model, ref=full(recipe.model.ref), tokenizer=full(recipe.model.tokenizer)
+        ),
+        data=replace(recipe.data, ref=full(recipe.data.ref)),
+        training=replace(
+            recipe.training, accelerate_config=full(recipe.training.accelerate_config)
+        ),
+    )
+
+
 def create_all(recipe: Recipe) -> list[Path]:
     """The directories of all runs of a recipe, one or several."""
     group = f"{time.strftime('%Y%m%d-%H%M%S')}-{files.slug(recipe.name)}"
-    made = [create(one) for one in expand(recipe, group)]
-    for number, folder in enumerate(made):
-        state = files.state_of(folder)
-        files.write_struct(
-            folder / files.STATE, msgspec.structs.replace(state, order=state.order + number * 1e-4)
-        )
-    return made
+    now = time.time()
+    runs = expand(with_full_paths(recipe), group)
+    return [_create(one, now + number * 1e-4) for number, one in enumerate(runs)]
 
 
 def start(folder: Path) -> None:
@@ -140,37 +173,60 @@ def start(folder: Path) -> None:
     Raises:
         HftermError: it is running already, or the process can't be started.
     """
-    run = read_run(folder)
-    if run.active:
-        raise HftermError("running", f"{run.id} is running.", "Stop it first.")
-    for name in (files.STOP, files.KILLED, files.OUTCOME):
+    if true_state(folder).status in ACTIVE:
+        raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
+    try:
+        with files.taken(folder) as lock:
+            state = true_state(folder)
+            if state.status in ACTIVE:
+                raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
+            _start(folder, state, lock)
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise HftermError(
+            "unstartable", f"{folder.name} can't be started: {reason}.", "Look at its log.txt."
+        ) from error
+
+
+def _start(folder: Path, state: RunState, lock: int) -> None:
+    for name in (files.STOP, files.KILLED, *(path.name for path in folder.glob("outcome*.json"))):
         (folder / name).unlink(missing_ok=True)
-    state = msgspec.structs.replace(run.state, status="starting", error=None, ended=0.0)
-    environ = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    started = False
     try:
         files.write_struct(
             folder / files.STATE,
             # until the supervisor says who it is, this process stands for it
-            msgspec.structs.replace(state, supervisor=files.mark_of(os.getpid()), worker=None),
-        )
+            msgspec.structs.replace(
+                state, status="starting", error=None, ended=0.0, host=files.this_host(),
+                supervisor=files.mark_of(os.getpid()), worker=None,
+            ),
+        )  # fmt: skip
         with (folder / files.LOG).open("ab") as log:
-            # it forks and ends at once: nobody has to wait for the one that stays
+            # it forks, and ends when the one that stays has said who it is
             subprocess.run(
-                [sys.executable, "-m", "hfterm.training.supervisor", str(folder)],
+                [sys.executable, "-m", "hfterm.training.supervisor", str(folder), str(lock)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=(lock,),
                 cwd=str(folder),
-                env=environ,
+                # the run's folder is no place to import from
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"},
                 check=True,
                 timeout=60,
             )
-    except (OSError, subprocess.SubprocessError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise HftermError(
-            "unstartable", f"{run.id} can't be started: {reason}.", "Look at its log.txt."
-        ) from error
+        started = True
+    finally:
+        if not started:
+            failure = RunFailure("unstartable", "Its process did not start; see its log.", GO_ON)
+            with suppress(OSError):
+                files.write_struct(
+                    folder / files.STATE,
+                    msgspec.structs.replace(
+                        state, status="failed", error=failure, ended=time.time()
+                    ),
+                )
 
 
 def start_all(folders: Sequence[Path], *, queue: bool = False) -> None:
@@ -182,8 +238,13 @@ def start_all(folders: Sequence[Path], *, queue: bool = False) -> None:
     """
     if queue or len(folders) > 1:
         next_of_queue()
-    else:
+        return
+    try:
         start(folders[0])
+    except HftermError as error:
+        # another process looks after the queue, and was faster
+        if error.kind != "running":
+            raise
 
 
 @contextmanager
@@ -197,14 +258,19 @@ def _queue_lock() -> Iterator[None]:
 
 
 def next_of_queue() -> Path | None:
-    """Start the first queued run, unless one is active. Gives the one that was started."""
+    """Start the first queued run, unless one is active. Gives the one that was started.
+
+    A run that can't be started is failed, and the next one's turn comes.
+    """
     with _queue_lock():
         runs = list_runs()
-        queued = queue_of(runs)
-        if not queued or any(run.active for run in runs):
+        if any(run.active for run in runs):
             return None
-        start(queued[0].path)
-        return queued[0].path
+        for run in queue_of(runs):
+            with suppress(HftermError):
+                start(run.path)
+                return run.path
+        return None
 
 
 def queue_of(runs: Sequence[Run]) -> list[Run]:
@@ -222,21 +288,69 @@ def move_in_queue(run_id: str, by: int) -> None:
             return
         one, two = queued[place], queued[other]
         for run, order in ((one, two.state.order), (two, one.state.order)):
-            files.write_struct(
-                run.path / files.STATE, msgspec.structs.replace(run.state, order=order)
-            )
+            with suppress(HftermError):  # it was started meanwhile
+                _change_idle(run.path, ("queued",), order=order)
+
+
+def _change_idle(folder: Path, when: Sequence[RunStatus], **changes: object) -> RunState:
+    """Change the state of a run that no process is at work on.
+
+    Args:
+        folder: of the run.
+        when: the statuses in which it may be changed.
+        changes: of `RunState`.
+
+    Raises:
+        HftermError: it is being started, or its status is another by now; it can't be written.
+    """
+    try:
+        with files.taken(folder, patience=0):
+            state = true_state(folder)
+            if state.status not in when:
+                raise HftermError("changed", f"{folder.name} is {state.status} by now.", "")
+            changed = msgspec.structs.replace(state, **changes)
+            files.write_struct(folder / files.STATE, changed)
+            return changed
+    except OSError as error:
+        raise HftermError(
+            "unwritable", f"{folder} can't be written: {error.strerror}.", "Free some room."
+        ) from error
 
 
 # -- reading ---------------------------------------------------------------------------------
 
+_read: dict[str, tuple[tuple[int, int, int], object]] = {}
+"""What was read of each file, and the file's stamp then: most runs never change any more."""
+
+
+def _known(path: str, read: Callable[[Path], T]) -> T:
+    """What a file says; it is read again only when it is another."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116  (a Path for each of a thousand files takes longer)
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    except OSError:
+        stamp = (0, 0, 0)
+    known = _read.get(path)
+    if known is None or known[0] != stamp:
+        # stamped before it is read: what is written meanwhile has another stamp
+        known = _read[path] = (stamp, read(Path(path).parent))
+    return cast("T", known[1])
+
 
 def list_runs() -> list[Run]:
-    """Every run, the newest first."""
+    """Every run, the newest first. Cheap: it may be called each second."""
     try:
-        folders = sorted(paths.runs_dir().iterdir(), reverse=True)
+        names = sorted(os.listdir(paths.runs_dir()), reverse=True)  # noqa: PTH208
     except OSError:
         return []
-    return [read_run(folder) for folder in folders if (folder / files.RECIPE).is_file()]
+    root = str(paths.runs_dir())
+    if len(_read) > 8 * len(names) + 100:  # of runs that are no more
+        _read.clear()
+    return [
+        read_run(Path(root, name))
+        for name in names
+        if not name.startswith(".") and os.path.isfile(f"{root}/{name}/{files.RECIPE}")  # noqa: PTH113
+    ]
 
 
 def find_run(name: str) -> Run:
@@ -260,41 +374,64 @@ def find_run(name: str) -> Run:
 
 def read_run(folder: Path) -> Run:
     """A run as it is now."""
-    try:
-        recipe = files.read_recipe_of(folder)
-    except HftermError:
-        recipe = None
+    place = str(folder)
     return Run(
         id=folder.name,
         path=folder,
-        recipe=recipe,
-        state=true_state(folder),
-        progress=files.progress_of(folder),
-        notes=files.notes_of(folder),
+        recipe=_known(f"{place}/{files.RECIPE}", _recipe),
+        state=_true(folder, _known(f"{place}/{files.STATE}", files.state_of)),
+        progress=_known(f"{place}/{files.PROGRESS}", files.progress_of),
+        notes=_known(f"{place}/{files.NOTES}", files.notes_of),
     )
+
+
+def _recipe(folder: Path) -> Recipe | None:
+    try:
+        return files.read_recipe_of(folder)
+    except HftermError:
+        return None
 
 
 def true_state(folder: Path) -> RunState:
     """The state as it is: a supervisor that was killed could not write what became of it."""
-    state = files.state_of(folder)
-    if state.status not in ACTIVE or state.host not in ("", files.this_host()):
+    return _true(folder, files.state_of(folder))
+
+
+def _true(folder: Path, state: RunState) -> RunState:
+    if state.status not in ACTIVE:
         return state
     if (folder / files.STOP).exists() and state.status == "running":
         state = msgspec.structs.replace(state, status="stopping")
     if files.is_alive(state.supervisor) or files.is_alive(state.worker):
         return state
-    outcome = files.read_struct(folder / files.OUTCOME, files.Outcome)
     ended = _newest(folder)
+    here = state.supervisor is not None and state.supervisor.boot == files.boot_id()
+    elsewhere = not here and state.host not in ("", files.this_host())
+    if elsewhere and time.time() - ended < SILENT:
+        return state
+    again = files.state_of(folder)
+    if again.status not in ACTIVE:
+        return again  # it came to its end while this looked
+    state = msgspec.structs.replace(
+        state, seconds=state.seconds + max(0.0, ended - state.beat), ended=ended
+    )
+    outcome = files.read_struct(folder / files.OUTCOME, files.Outcome)
     if outcome is not None:
         return settled(state, outcome, ended)
-    booted = state.supervisor is not None and state.supervisor.boot != files.boot_id()
-    why = (
-        "The machine was started again while it ran."
-        if booted
-        else "Its process and the one that watched over it are gone: both were killed."
-    )
-    failure = RunFailure("died", why, "Resume it: it goes on from the last whole checkpoint.")
-    return msgspec.structs.replace(state, status="died", error=failure, ended=ended)
+    failure = RunFailure("died", _why_dead(folder, state, here, elsewhere), GO_ON)
+    return msgspec.structs.replace(state, status="died", error=failure)
+
+
+def _why_dead(folder: Path, state: RunState, here: bool, elsewhere: bool) -> str:
+    if elsewhere:
+        return f"Nothing was heard of it for {SILENT:.0f} s; it ran on {state.host}."
+    if not here:
+        return "The machine was started again while it ran."
+    if (folder / files.KILLED).exists():
+        return "It was killed from hfterm."
+    if state.worker is None:
+        return "Whoever started it was ended before its process began."
+    return "Its process and the one that watched over it are gone: both were killed."
 
 
 def settled(state: RunState, outcome: files.Outcome, ended: float) -> RunState:
@@ -342,16 +479,25 @@ def stop(run: Run) -> None:
         HftermError: it is over.
     """
     if run.status == "queued":
-        files.write_struct(
-            run.path / files.STATE,
-            msgspec.structs.replace(run.state, status="stopped", ended=time.time()),
-        )
-        files.add_event(run.path, "stopped", "taken from the queue")
-        return
+        with suppress(HftermError):
+            _change_idle(run.path, ("queued",), status="stopped", ended=time.time())
+            _tell(run, "stopped", "taken from the queue")
+            return
+        run = read_run(run.path)  # its turn came just now
     if not run.active:
         raise HftermError("over", f"{run.id} is {run.status}: there is nothing to stop.", "")
-    (run.path / files.STOP).touch()
-    files.add_event(run.path, "stopping", "asked to stop", run.progress.step)
+    try:
+        (run.path / files.STOP).touch()
+    except OSError as error:
+        raise HftermError(
+            "unwritable", f"{run.path} can't be written: {error.strerror}.", "Kill the run."
+        ) from error
+    _tell(run, "stopping", "asked to stop", run.progress.step)
+
+
+def _tell(run: Run, kind: str, text: str, step: int = -1) -> None:
+    with suppress(OSError):  # a full disk
+        files.add_event(run.path, kind, text, step)
 
 
 def kill(run: Run) -> None:
@@ -362,11 +508,12 @@ def kill(run: Run) -> None:
     """
     if not run.active:
         raise HftermError("over", f"{run.id} is {run.status}: there is nothing to kill.", "")
-    (run.path / files.KILLED).touch()
+    with suppress(OSError):  # a full disk: then it is only not said who killed it
+        (run.path / files.KILLED).touch()
     worker = run.state.worker
     if worker is not None and files.is_alive(worker):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.pid, signal.SIGKILL)
+        files.end_group(worker.pid)
+        files.end_strays(run.path)
     elif run.state.supervisor is not None and files.is_alive(run.state.supervisor):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(run.state.supervisor.pid, signal.SIGTERM)
@@ -397,16 +544,46 @@ def resume(run: Run, settings: Sequence[str] = (), *, queue: bool = False) -> No
                     f"Its checkpoints are of another {name}: {name} can't change in a resumed run.",
                     "Clone the run, and change the clone.",
                 )
-        files.save_recipe(run.path, recipe)
+        if recipe.training.optimizer != run.recipe.training.optimizer:
+            raise HftermError(
+                "another-optimizer",
+                f"Its checkpoints hold what {run.recipe.training.optimizer} remembers: the "
+                "optimizer can't change in a resumed run.",
+                "Clone the run, and change the clone.",
+            )
+        _save_recipe(run, recipe)
     if queue:
-        now = time.time()
-        files.write_struct(
-            run.path / files.STATE,
-            msgspec.structs.replace(run.state, status="queued", order=now, error=None, ended=0.0),
+        _change_idle(
+            run.path, tuple(RESUMABLE), status="queued", order=time.time(), error=None, ended=0.0
         )
         next_of_queue()
     else:
         start(run.path)
+
+
+def _save_recipe(run: Run, recipe: Recipe) -> None:
+    """Save a changed recipe, and say what is another now."""
+    before, after = run.recipe, with_full_paths(recipe)
+    try:
+        files.save_recipe(run.path, after)
+    except OSError as error:
+        raise HftermError(
+            "unwritable", f"{run.path} can't be written: {error.strerror}.", "Free some room."
+        ) from error
+    if before is not None and before != after:
+        _tell(run, "note", f"changed: {'; '.join(_differences(before, after))}")
+
+
+def _differences(before: Recipe, after: Recipe) -> list[str]:
+    found: list[str] = []
+    for part in ("data", "training"):
+        old, new = getattr(before, part), getattr(after, part)
+        found += [
+            f"{part}.{name} {getattr(old, name)} → {getattr(new, name)}"
+            for name in old.__struct_fields__
+            if getattr(old, name) != getattr(new, name)
+        ]
+    return found or ["the recipe"]
 
 
 def delete(run: Run) -> int:
@@ -419,7 +596,10 @@ def delete(run: Run) -> int:
         raise HftermError("running", f"{run.id} is running.", "Stop it first.")
     size = size_of(run.path)
     try:
-        shutil.rmtree(run.path)
+        with files.taken(run.path):
+            if true_state(run.path).status in ACTIVE:
+                raise HftermError("running", f"{run.id} is running.", "Stop it first.")
+            shutil.rmtree(run.path)
     except OSError as error:
         raise HftermError(
             "undeletable", f"{run.path} can't be deleted: {error.strerror}.", "Check its owner."

@@ -1,10 +1,29 @@
-"""The error for a target module that the model has not."""
+"""The modules that an adapter is put on: the usual ones, and the error for one there is not."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Container
 
 from hfterm.errors import HftermError
+
+ALL_LINEAR = "all-linear"
+USUAL: tuple[tuple[str, ...], ...] = (
+    ("query", "value"), ("q_proj", "v_proj"), ("q_lin", "v_lin"), ("q", "v"), ("c_attn",),
+    ("query_key_value",), ("Wqkv",), ("qkv_proj",), ("attn_q", "attn_v"),
+)  # fmt: skip
+"""Query and value projections, as the architectures call them."""
+
+
+def usual_targets(names: Container[str]) -> list[str] | str:
+    """What is adapted when nobody says.
+
+    Args:
+        names: the last parts of the names of the model's linear modules.
+    """
+    return next(
+        (list(some) for some in USUAL if all(name in names for name in some)), ALL_LINEAR
+    )
 
 
 def unknown_target(target: str, known: list[str]) -> HftermError:

@@ -119,7 +119,7 @@ logarithmic and back.
         _key("minus,alt+minus", "zoom(2)", "Zoom out", "zoom-out"),
         _key("less_than_sign,alt+less_than_sign", "pan(-0.25)", "Pan left", "pan-left"),
         _key("greater_than_sign,alt+greater_than_sign", "pan(0.25)", "Pan right", "pan-right"),
-        _key("w,alt+w", "whole", "Show the whole", "whole"),
+        _key("w,alt+0", "whole", "Show the whole", "whole"),
         _key("g,alt+g", "log", "Logarithmic or linear y", "log"),
         _key("escape", "drop_cursor", "Take the cursor away", "no-cursor"),
     ]
@@ -176,7 +176,7 @@ logarithmic and back.
         axis: Axis = "step",
         unit: str = "",
     ) -> None:
-        """Show other lines. Cursor and window stay as long as x is the same.
+        """Show other lines. Cursor and window stay while x is the same and there are lines.
 
         Args:
             title: what the lines are of, safe to show.
@@ -187,8 +187,8 @@ logarithmic and back.
         """
         self._title = displayable(f"{title} ({unit})" if unit else title)
         self._chart_lines = list(lines)
-        if axis != self._axis:
-            self._axis = axis
+        self._axis, same = axis, axis == self._axis
+        if not same or not lines:
             self.set_reactive(Chart.view, replace(self.view, first=None, last=None, cursor=None))
         self._extent = extent
         self._reach = extent[1] if extent else 0.0

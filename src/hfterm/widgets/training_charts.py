@@ -9,17 +9,26 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hfterm.text import displayable
+from hfterm.training.curves import AxisName
 from hfterm.widgets.chart_data import ChartLine
 from hfterm.widgets.data_grid import Cell, GridColumn, Value
 from hfterm.widgets.training_words import figure
 
 if TYPE_CHECKING:
-    from hfterm.training.curves import AxisName, Columns, Curves
+    from hfterm.training.curves import Columns, Curves
     from hfterm.training.watching import SystemTail
 
 EVALUATED = "eval_"
 LAST = ("learning_rate", "grad_norm", "steps_per_second", "tokens_per_second")
 """Charts that come after those of what is learnt."""
+
+AXES: tuple[AxisName, ...] = ("step", "epoch", "time", "tokens")
+"""What x can be, in the order of the choice."""
+
+SMOOTH = ("off", "10", "50", "200")
+"""Points whose mean is drawn."""
+
+_axes: dict[str, AxisName] = {axis: axis for axis in AXES}
 
 UNWANTED = ("_runtime", "_samples_per_second", "_steps_per_second")
 TITLES = {
@@ -36,6 +45,16 @@ class ChartGroup:
     names: tuple[str, ...]
     curves: Curves
     unit: str = ""
+
+
+def axis_of(word: str) -> AxisName:
+    """The axis that a choice says."""
+    return _axes.get(word, "step")
+
+
+def window_of(word: str) -> int:
+    """The points that a choice of smoothing says."""
+    return int(word) if word.isdecimal() else 1
 
 
 def chart_groups(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import OptionList
@@ -42,7 +41,7 @@ def model_of(run: Run) -> Path | None:
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-class AfterModal(Modal[Message]):
+class AfterModal(Modal[Message | None]):
     """A list of what can be done."""
 
     HELP = """\
@@ -50,8 +49,6 @@ class AfterModal(Modal[Message]):
 `Enter` chooses. A merge reads the base in full precision, also where the run kept it quantized,
 and puts the adapter into its weights. The card holds the recipe and the results.
 """
-
-    BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self, run: Run, engine: EngineClient) -> None:
         super().__init__()

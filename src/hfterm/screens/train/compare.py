@@ -20,18 +20,15 @@ from hfterm.training.watching import Watched, cache_of, watch_run
 from hfterm.widgets.chart import Chart
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid
 from hfterm.widgets.fields import Choice
-from hfterm.widgets.training_charts import curve_line
+from hfterm.widgets.training_charts import AXES, SMOOTH, axis_of, curve_line, window_of
 from hfterm.widgets.training_tables import compare_rows, group_rows, run_name
 
 if TYPE_CHECKING:
-    from hfterm.training.curves import AxisName
     from hfterm.training.store import Run
     from hfterm.widgets.data_grid import GridSource
 
 MOST = 6
 """Runs whose curves are drawn over each other; the tables take all."""
-
-AXES: tuple[AxisName, ...] = ("step", "epoch", "time", "tokens")
 
 
 class ComparePage(TrainPage):
@@ -64,7 +61,7 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
         with Horizontal(classes="options"):
             yield Choice("metric", ("loss",), id="runs-compare-metric")
             yield Choice("x", AXES, id="runs-compare-axis")
-            yield Choice("smooth", ("off", "10", "50", "200"), id="runs-compare-smooth")
+            yield Choice("smooth", SMOOTH, id="runs-compare-smooth")
         yield Chart(id="runs-compare-chart", empty="Space marks runs on the Runs tab, m compares.")
         yield DataGrid(id="runs-compare-methods")
         yield DataGrid(id="runs-compare-grid")
@@ -118,10 +115,8 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
         if not self._watched:
             return
         metric = self.query_one("#runs-compare-metric", Choice).value
-        told = self.query_one("#runs-compare-axis", Choice).value
-        axis = next(axis for axis in AXES if axis == told)
-        smooth = self.query_one("#runs-compare-smooth", Choice).value
-        window = 1 if smooth == "off" else int(smooth)
+        axis = axis_of(self.query_one("#runs-compare-axis", Choice).value)
+        window = window_of(self.query_one("#runs-compare-smooth", Choice).value)
         names = {run.id: run_name(run) for run in self._runs}
         lines = [
             curve_line(one.source.curves, metric, names.get(one.name, one.name), axis, window)

@@ -24,12 +24,19 @@ from hfterm.screens.train.run_actions import RunPage
 from hfterm.system.log_tail import last_lines
 from hfterm.text import foreign
 from hfterm.training.curve_cache import load_cache, read_all
-from hfterm.training.curves import AxisName
 from hfterm.training.watching import LARGE, Watched, cache_of, watch_path, watch_run
 from hfterm.widgets.chart import Chart
 from hfterm.widgets.data_grid import NO_ROWS, Cell, DataGrid, GridColumn, GridSource, Rows
 from hfterm.widgets.fields import Choice
-from hfterm.widgets.training_charts import ChartGroup, chart_groups, group_lines
+from hfterm.widgets.training_charts import (
+    AXES,
+    SMOOTH,
+    ChartGroup,
+    axis_of,
+    chart_groups,
+    group_lines,
+    window_of,
+)
 from hfterm.widgets.training_tables import (
     checkpoint_rows,
     event_rows,
@@ -40,6 +47,7 @@ from hfterm.widgets.training_tables import (
 from hfterm.widgets.training_words import STATUS, duration, figure, share
 
 if TYPE_CHECKING:
+    from hfterm.training.curves import AxisName
     from hfterm.training.store import Run
 
 TICK = 1.0
@@ -49,8 +57,6 @@ STALL = 60.0
 """Seconds without a word from a running run after which it is said."""
 
 BELOW = ("events", "log", "samples", "checkpoints", "system")
-SMOOTH = ("off", "10", "50", "200")
-AXES: tuple[AxisName, ...] = ("step", "epoch", "time", "tokens")
 MOST_CHARTS = 6
 CHART_WIDTH = 56
 """Cells that a chart needs to be worth its place beside another."""
@@ -96,6 +102,8 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
     _layout = Layout(1, 1)
     _timer: Timer | None = None
     _stalled = False
+    _listed = False
+    _by_hand = False
 
     def body(self) -> ComposeResult:
         """What the run does, choices, charts, the table below."""
@@ -134,6 +142,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         if self._run is not None and self._run.id == run.id:
             return
         self._run = run
+        self._listed = False
         self._open(watch_run(run.path))
 
     async def watch_foreign(self, path: str) -> None:
@@ -204,8 +213,10 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
             return
         found = next((run for run in runs if run.id == self._run.id), None)
         if found is None:
-            self.notice.show(f"{run_name(self._run)} was deleted.", "", "note")
+            if self._listed:
+                self.notice.show(f"{run_name(self._run)} was deleted.", "", "note")
             return
+        self._listed = True
         began = found.active and not self._run.active
         self._run = found
         self._say()
@@ -271,13 +282,11 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
 
     @property
     def _axis(self) -> AxisName:
-        value = self.query_one("#monitor-axis", Choice).value
-        return next(axis for axis in AXES if axis == value)
+        return axis_of(self.query_one("#monitor-axis", Choice).value)
 
     @property
     def _window(self) -> int:
-        value = self.query_one("#monitor-smooth", Choice).value
-        return 1 if value == "off" else int(value)
+        return window_of(self.query_one("#monitor-smooth", Choice).value)
 
     def _draw(self) -> None:
         """New points; new charts when a metric is new."""
@@ -292,7 +301,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
             self._groups = groups
             choice = self.query_one("#monitor-chart", Choice)
             choice.values = tuple(group.title for group in groups) or ("loss",)
-            if choice.value not in choice.values:
+            if choice.value not in choice.values or not self._by_hand:
                 choice.value = choice.values[0]
             self._set_charts()
             return
@@ -363,6 +372,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
     @on(Choice.Changed, "#monitor-chart, #monitor-axis, #monitor-smooth")
     def _chart_chosen(self, event: Choice.Changed) -> None:
         event.stop()
+        self._by_hand = self._by_hand or event.choice.id == "monitor-chart"
         self._set_charts()
 
     def action_next(self, what: str) -> None:
@@ -481,7 +491,7 @@ def _run_head(run: Run) -> list[Content]:
         if progress.phase and run.status == "running":
             parts.append(progress.phase)
         if progress.rate:
-            parts.append(f"{figure(progress.rate)} steps/s")
+            parts.append(f"{progress.rate:.3g} steps/s")
         if run.seconds_left is not None:
             parts.append(f"{duration(run.seconds_left)} left")
     elif state.seconds:

@@ -21,8 +21,8 @@ from hfterm.text import foreign
 from hfterm.training import store
 from hfterm.training.recipe import Recipe, expand
 from hfterm.training.recipe_text import parse_recipe, read_recipe, write_recipe
-from hfterm.widgets.modals import Prompt
 from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.modals import Prompt
 from hfterm.widgets.model_tables import FITS, size_text
 from hfterm.widgets.recipe_form import RecipeForm
 from hfterm.widgets.training_tables import preview_rows

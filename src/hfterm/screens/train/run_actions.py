@@ -29,6 +29,12 @@ def _key(keys: str, action: str, label: str, name: str, tooltip: str, *, show: b
 class RunPage(TrainPage):
     """A tab that is about one run at a time."""
 
+    HELP = """\
+## A run
+`s` stops it with a checkpoint, `k` kills it, `u` resumes it, `o` opens its model elsewhere, `c`
+puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags.
+"""
+
     BINDINGS: ClassVar[list[BindingType]] = [
         _key("s,alt+s", "stop", "Stop", "stop", "Ask the run to checkpoint and stop", show=True),
         _key("k,alt+k", "kill", "Kill", "kill", "End the run's processes at once", show=True),
@@ -102,7 +108,7 @@ class RunPage(TrainPage):
                     suggested,
                 )
             )
-            if told is None:
+            if not told:
                 return
             settings = [] if told == "-" else told.split()
         if await self.do(lambda: store.resume(run, settings)):
@@ -145,7 +151,7 @@ class RunPage(TrainPage):
         told = await self.app.push_screen_wait(
             Prompt(f"Note on {run_name(run)}", "A lone - removes it.", run.notes.note)
         )
-        if told is not None:
+        if told:
             note = "" if told == "-" else told
             notes = msgspec.structs.replace(run.notes, note=note)
             await self.do(lambda: store.save_notes(run, notes))
@@ -160,7 +166,7 @@ class RunPage(TrainPage):
         told = await self.app.push_screen_wait(
             Prompt(f"Tags of {run_name(run)}", "Words; a lone - removes all.", tags)
         )
-        if told is not None:
+        if told:
             new = () if told == "-" else tuple(word.lstrip("#") for word in told.split())
             notes = msgspec.structs.replace(run.notes, tags=new)
             await self.do(lambda: store.save_notes(run, notes))

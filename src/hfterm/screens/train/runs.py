@@ -9,10 +9,12 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Input
+from textual.content import Content
+from textual.widgets import Input, Static
 
 from hfterm.screens.train.page import ForeignWanted, Marked, RunWanted
 from hfterm.screens.train.run_actions import RunPage
+from hfterm.text import foreign
 from hfterm.training import store
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice, Field
@@ -73,6 +75,7 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
         yield DataGrid(
             id="runs-grid", empty="No run yet: fill the form on the New tab, and F7 starts it."
         )
+        yield Static("", id="runs-about", markup=False)
 
     @property
     def grid(self) -> DataGrid:
@@ -101,6 +104,16 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
         row = ids.index(current.id) if current is not None and current.id in ids else 0
         self.grid.set_source(run_rows(self._shown, self._marked))
         self.grid.move_to(row)
+        self._say()
+
+    @on(DataGrid.RowHighlighted, "#runs-grid")
+    def _say(self) -> None:
+        """What the run under the cursor is, and why it ended."""
+        run = self.current
+        content = about_run(run) if run is not None else Content("")
+        about = self.query_one("#runs-about", Static)
+        if str(about.content) != content.plain:
+            about.update(content)
 
     @on(DataGrid.RowChosen, "#runs-grid")
     def _row_chosen(self, event: DataGrid.RowChosen) -> None:
@@ -162,6 +175,26 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
     def exported(self) -> tuple[str, GridSource] | None:
         """The runs."""
         return ("runs", self.grid.source) if len(self.grid.source) else None
+
+
+def about_run(run: Run) -> Content:
+    """Two lines about a run: where it is and what it learns from; why it did not finish."""
+    recipe = run.recipe
+    lines = [foreign(run.id, "bold")]
+    if recipe is None:
+        lines.append(foreign("Its recipe.toml is broken.", "$error"))
+    else:
+        lines.append(
+            foreign(
+                f"{recipe.model.ref} · {recipe.task} · {recipe.data.ref} {recipe.data.train}",
+                "$text-muted",
+            )
+        )
+    if run.state.error is not None:
+        colour = "$error" if run.status in ("failed", "died") else "$text-muted"
+        lines.append(foreign(run.state.error.message, colour))
+        lines.append(foreign(run.state.error.remedy, "$text-muted"))
+    return Content("\n").join(lines)
 
 
 def _matches(run: Run, words: Sequence[str]) -> bool:

@@ -55,7 +55,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f6", "go_to_tab(2)", "Runs", key_display="F6", priority=True, id="train.runs",
+        Binding("f6", "runs", "Runs", key_display="F6", priority=True, id="train.runs",
                 tooltip="The runs of this box"),
         Binding("f7", "start", "Start", key_display="F7", priority=True, id="train.start",
                 tooltip="Start the recipe on the New tab"),
@@ -157,15 +157,6 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         self._say()
         if self._preview is not None and page.id == "page-Preview":
             self._preview_page(page).show_preview(self._preview)
-        if page.id in ("page-Runs", "page-Monitor"):
-            self.call_after_refresh(self._into, page)
-
-    def _into(self, page: TrainPage) -> None:
-        """A table or a chart takes the keys at once, unless somebody goes through the tabs."""
-        if self.focused is None and page.display:
-            wanted = "#runs-grid" if page.id == "page-Runs" else ".monitor-chart"
-            for widget in page.query(wanted).first().ancestors_with_self[:1]:
-                self.set_focus(widget)  # pyright: ignore[reportArgumentType]
 
     def _preview_page(self, page: TrainPage) -> PreviewPage:
         from hfterm.screens.train.preview import PreviewPage
@@ -199,7 +190,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
             return
         monitor.watch_run_of(run)
         self._say()
-        self.set_focus(monitor.query(".monitor-chart").first())  # pyright: ignore[reportArgumentType]
+        monitor.query(".monitor-chart").first().focus()
 
     async def _monitor(self) -> MonitorPage:
         from hfterm.screens.train.monitor import MonitorPage
@@ -233,6 +224,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
             return
         assert self.pages is not None
         page = await self.pages.open(COMPARE)
+        page.query_one("#runs-compare-chart").focus()
         self._compare_page(page).compare(event.ids, self._runs)
 
     def _compare_page(self, page: TrainPage) -> ComparePage:
@@ -243,7 +235,9 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
     def _say(self) -> None:
         active = sum(run.active for run in self._runs)
-        told = f"{len(self._runs):,} runs" + (f" · {active} active" if active else "")
+        count = len(self._runs)
+        told = f"{count:,} run{'' if count == 1 else 's'}"
+        told += f" · {active} active" if active else ""
         self.query_one("#train-panel").border_subtitle = told
         self.query_one(ModeBar).show_subject("Train", told)
 
@@ -258,6 +252,12 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         """Go to a tab by its number."""
         if self.pages is not None:
             self.pages.go_to(number)
+
+    async def action_runs(self) -> None:
+        """Go to the table of runs."""
+        if self.pages is not None:
+            page = await self.pages.open(RUNS)
+            page.query_one("#runs-grid").focus()
 
     async def action_start(self) -> None:
         """Start the recipe."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from hfterm.training.curves import Curves
 from hfterm.training.foreign.names import own_name
-from hfterm.training.metrics_file import LineTail, add_rows, number_of
+from hfterm.training.metrics_file import NOT_JSON, LineTail, add_rows, number_of
 
 NAMES = {
     "current_steps": "step",
@@ -74,7 +74,7 @@ class LlamaFactoryLog(LineTail):
             return None
         try:
             told = _decode(line.strip())
-        except (msgspec.MsgspecError, ValueError):
+        except NOT_JSON:
             told = {}
         step = number_of(told.get("current_steps"))
         if step is None or not np.isfinite(step):

@@ -13,7 +13,7 @@ import msgspec
 from hfterm.errors import HftermError
 from hfterm.training.curves import Curves
 from hfterm.training.foreign.names import AXIS_OF, own_name
-from hfterm.training.metrics_file import add_rows, number_of, unreadable
+from hfterm.training.metrics_file import NOT_JSON, add_rows, number_of, unreadable
 
 FILE = "trainer_state.json"
 MOST_STEPS = 2**53
@@ -138,7 +138,7 @@ class TrainerRun:
 def _document(file: Path, content: bytes) -> dict[str, Any]:
     try:
         told = msgspec.json.decode(content)
-    except (msgspec.MsgspecError, ValueError):
+    except NOT_JSON:
         try:
             told = json.loads(content)  # a Trainer writes NaN, which is no JSON
         except (ValueError, RecursionError):
