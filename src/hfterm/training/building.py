@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, cast
 from hfterm.errors import HftermError
 from hfterm.inference.loading import memory_errors, unquantized_modules
 from hfterm.job import Job
-from hfterm.models.lora import ALL_LINEAR, default_targets, linear_modules
+from hfterm.models.lora import linear_modules
 from hfterm.models.opening import arguments, concrete_of, find, load_config, reading, report_of
 from hfterm.models.opening_errors import explain_loading
 from hfterm.models.types import LoadingReport, ModelSource, ModelSpec
 from hfterm.training.arguments import trainer_arguments
+from hfterm.training.code_model import adapter_error
 from hfterm.training.data import splits
 from hfterm.training.encoding import encode_rows
 from hfterm.training.labels import check_held, label_names
 from hfterm.training.recipe import AUTO_CLASSES, MethodPart, Recipe
 from hfterm.training.scoring import Score, reduce_logits, scorer
-from hfterm.training.targets import unknown_target
+from hfterm.training.targets import ALL_LINEAR, PEFT_TASKS, unknown_target, usual_targets
 
 if TYPE_CHECKING:
     import torch
@@ -37,16 +38,6 @@ if TYPE_CHECKING:
     )
 
 Collator = Callable[[list[dict[str, object]]], dict[str, object]]
-
-PEFT_TASKS = {
-    "text-classification": "SEQ_CLS",
-    "token-classification": "TOKEN_CLS",
-    "question-answering": "QUESTION_ANS",
-    "causal-lm": "CAUSAL_LM",
-    "chat-sft": "CAUSAL_LM",
-    "seq2seq": "SEQ_2_SEQ_LM",
-}
-"""What peft calls a task; masked language modelling has no name there."""
 
 
 @dataclass(frozen=True)
@@ -185,10 +176,7 @@ def load_base(
     from hfterm.models.verdicts import modules_of
 
     if source.base:
-        raise HftermError(
-            "adapter", f"{recipe.model.ref} is an adapter.",
-            "Merge it into its base first (Train, After), and train the merged model.",
-        )  # fmt: skip
+        raise adapter_error(recipe.model.ref)
     config = load_config(source, len(names) if names else None)
     if names:
         config.id2label = dict(enumerate(names))
@@ -342,10 +330,12 @@ def lora_config(method: MethodPart, task: str, model: PreTrainedModel) -> LoraCo
     """
     from peft import LoraConfig
 
+    known = linear_modules(model)
     targets: str | list[str] = ALL_LINEAR
-    if method.target_modules != ALL_LINEAR:
-        known = linear_modules(model)
-        targets = list(method.target_modules) or default_targets(model)
+    if not method.target_modules:
+        targets = usual_targets(known)
+    elif method.target_modules != ALL_LINEAR:
+        targets = list(method.target_modules)
         for target in targets:
             if target not in known and not any(
                 name.endswith(f".{target}") for name, _ in model.named_modules()

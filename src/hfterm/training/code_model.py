@@ -6,8 +6,8 @@ from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
 from hfterm.models.code_parts import source_of
 from hfterm.models.types import HEADS, ModelSource
-from hfterm.training.recipe import AUTO_CLASSES, PEFT_TASKS, Recipe
-from hfterm.training.targets import USUAL
+from hfterm.training.recipe import AUTO_CLASSES, Recipe
+from hfterm.training.targets import PEFT_TASKS, USUAL
 
 LABELS = (
     "id2label=dict(enumerate(labels))",
@@ -15,11 +15,12 @@ LABELS = (
 )
 DRAFT = """\
 # what the checkpoint lacks must not be quantized, nor the output layer
-draft, report = {draft}lacking = [*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])]
-skipped = [name.rpartition(".")[0] or name for name in lacking] + {heads!r}
-for name, module in draft.named_modules():
-    if name.endswith({ends!r}) or module is draft.get_output_embeddings():
-        skipped.append(name.rpartition(".")[2])
+{draft}lacking = [*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])]
+heads = {heads!r}
+skipped = [*heads, *(key.rpartition(".")[0] or key for key in lacking)]
+for path, module in draft.named_modules():
+    if path.endswith(heads) or module is draft.get_output_embeddings():
+        skipped.append(path.rpartition(".")[2])
 """
 PREPARE = """\
 for module in model.modules():
@@ -35,7 +36,8 @@ model = prepare_model_for_kbit_training(
 TARGETS = """\
 # the query and value projections, by this model's names
 names = {{name.rpartition(".")[2] for name, _ in model.named_modules()}}
-usual = {usual!r}
+usual = [
+{usual}]
 targets = next((list(some) for some in usual if names.issuperset(some)), "all-linear")
 """
 
@@ -78,7 +80,7 @@ def model_lines(recipe: Recipe, source: ModelSource) -> str:
     quantized = recipe.quantization != "none"
     lines = _quantization_lines(recipe, source) if quantized else ""
     lines += f"set_seed({recipe.training.seed})\n"
-    more = ['quantization_config=quantization', 'device_map={"": device}'] if quantized else []
+    more = ["quantization_config=quantization", 'device_map={"": device}'] if quantized else []
     dtype = recipe.model.dtype
     if dtype == "auto":
         dtype = "bfloat16" if quantized else "float32"
@@ -117,20 +119,26 @@ def _quantization_lines(recipe: Recipe, source: ModelSource) -> str:
     lines = "".join(f"    {part},\n" for part in [*told, "llm_int8_skip_modules=skipped"])
     return (
         f"device = {device}\n"
-        + DRAFT.format(draft=draft, heads=[*HEADS], ends=HEADS)
+        + DRAFT.format(draft=f"draft, report = {draft}", heads=HEADS)
         + f"quantization = BitsAndBytesConfig(\n{lines})\n"
     )
 
 
 def _adapter_lines(recipe: Recipe) -> str:
     method = recipe.method
-    lines, targets = "", repr(
-        method.target_modules
-        if isinstance(method.target_modules, str)
-        else [*method.target_modules]
+    lines, targets = (
+        "",
+        repr(
+            method.target_modules
+            if isinstance(method.target_modules, str)
+            else [*method.target_modules]
+        ),
     )
     if not method.target_modules:
-        lines, targets = TARGETS.format(usual=list(USUAL)), "targets"
+        lines, targets = (
+            TARGETS.format(usual="".join(f"    {some!r},\n" for some in USUAL)),
+            "targets",
+        )
     told = [f"r={method.r}", f"lora_alpha={method.alpha}", f"lora_dropout={method.dropout}"]
     told.append(f"target_modules={targets}")
     told += [f"bias={method.bias!r}"] if method.bias != "none" else []

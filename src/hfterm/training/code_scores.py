@@ -16,14 +16,14 @@ def macro_f1(predicted, true):
 
 
 '''
-CLASSES = '''
+CLASSES = """
 def score(found):
     predicted, true = found.predictions, found.label_ids
     return {"accuracy": float(np.mean(predicted == true)), "f1": macro_f1(predicted, true)}
 
 
-'''
-TAGS = '''
+"""
+TAGS = """
 def score(found):
     predicted, true = found.predictions, found.label_ids
     kept = true != -100
@@ -31,7 +31,7 @@ def score(found):
     return {"accuracy": accuracy, "f1": macro_f1(predicted[kept], true[kept])}
 
 
-'''
+"""
 ENTITIES = '''
 def entities(tags):
     """Kind, start and end of each entity."""
@@ -63,13 +63,13 @@ def score(found):
 
 
 '''
-EITHER = '''
+EITHER = """
 def entity_or_macro(found):
     marked = any(label.startswith(("B-", "I-")) for label in labels)
     return score(found) if marked else macro_score(found)
 
 
-'''
+"""
 ANSWERS = '''
 def best_span(start, end):
     """First and last token of the likeliest span of at most 30 tokens."""
@@ -92,14 +92,14 @@ def score(found):
 
 
 '''
-FILLED = '''
+FILLED = """
 def score(found):
     predicted, true = found.predictions, found.label_ids
     kept = true != -100
     return {"accuracy": float(np.mean(predicted[kept] == true[kept]))}
 
 
-'''
+"""
 BEST = '''
 def best(logits, labels):
     """The most likely class: keeping all logits would fill the memory."""

@@ -89,7 +89,7 @@ class CurveSource(Protocol):
     """Something that metrics are read from, of this program or another; it is never written to.
 
     Attributes:
-        curves: what was read; always the same object.
+        curves: what was read; the same object from the first reading on.
         total_steps: that the run is to do, 0 when not known.
         finished: None when the source does not tell.
         status_text: what there is to say about the source, or nothing.

@@ -282,7 +282,7 @@ def _turn(
     prompt = _render(tokenizer, messages[:number], prompt=True)
     after = _render(tokenizer, messages[: number + 1])
     end = len(after.rstrip()) if text.startswith(after) else len(text)
-    return len(os.path.commonprefix([prompt, text])), end
+    return len(os.path.commonprefix([prompt, text])), end  # noqa: RUF071  # no paths, but texts
 
 
 def _render(

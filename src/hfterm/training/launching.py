@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
 
 from hfterm.errors import HftermError
 from hfterm.training.recipe import Recipe
-
-WORKER = "hfterm.training.worker"
+from hfterm.training.run_files import WORKER
 
 
 def worker_command(folder: Path, recipe: Recipe) -> list[str]:
@@ -39,13 +39,19 @@ def worker_command(folder: Path, recipe: Recipe) -> list[str]:
     return [*command, "-m", WORKER, str(folder)]
 
 
+def worker_environment() -> dict[str, str]:
+    """The environment of that command: torch's launcher leaves SIGHUP alone, as it found it."""
+    return {**os.environ, "PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGQUIT"}
+
+
 def accelerate_config(recipe: Recipe) -> str:
     """A config of accelerate for the processors or the GPUs of one machine."""
     on_cpu = recipe.model.device == "cpu" or not _has_gpu()
     mixed = "no" if recipe.training.precision == "no" else recipe.training.precision
     return (
         "compute_environment: LOCAL_MACHINE\n"
-        f"distributed_type: {'MULTI_CPU' if on_cpu else 'MULTI_GPU'}\n"
+        # of MULTI_CPU accelerate starts one process only, and leaves the others to MPI
+        "distributed_type: MULTI_GPU\n"
         f"use_cpu: {'true' if on_cpu else 'false'}\n"
         f"num_processes: {recipe.training.processes}\n"
         "num_machines: 1\n"

@@ -53,7 +53,7 @@ class LineTail:
 
     Attributes:
         path: the file.
-        curves: what was read; always the same object.
+        curves: what was read; the same object from the first reading on.
         total_steps: that the run is to do, 0 when not known.
         finished: None when the file does not tell.
         status_text: what there is to say about the file, or nothing.

@@ -46,8 +46,9 @@ def check(recipe: Recipe, job: Job | None = None) -> None:
         _check_file(recipe.training.accelerate_config)
     if source.kind in ("starter", "path", "cache"):
         _check_model(recipe, source)
-    train, _ = splits(one, job)
-    label_names(one, train)
+    train, held = splits(one, job)
+    names = label_names(one, train, held)
+    check_held(one, names, held)
 
 
 def _check_hub(recipe: Recipe) -> None:

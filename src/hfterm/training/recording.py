@@ -8,24 +8,29 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import signal
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 from transformers import TrainerCallback
 
 from hfterm.errors import HftermError
+from hfterm.system.disk import size_text
 from hfterm.training import run_files as files
+from hfterm.training.loop import agreed, several
 from hfterm.training.recipe import LESS_IS_BETTER
 from hfterm.training.run_types import RunProgress
+from hfterm.training.stopping import StopNow, StopSwitch
+from hfterm.training.store import size_of
 
 if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
+    from hfterm.training.loop import RunTrainer
     from hfterm.training.recipe import Recipe
 
 PROGRESS_EVERY = 0.5
@@ -36,41 +41,24 @@ LOGGED_LAST = frozenset({"train_runtime", "train_samples_per_second", "train_ste
 SPIKE = 5.0
 """A loss this many times the mean of the last ones is a spike."""
 
+LATELY = 30.0
+"""Seconds of training that the rate is told of."""
 
-class StopNow(Exception):
-    """The run is asked to stop where Trainer can't: in the middle of an evaluation."""
-
-
-class StopSwitch:
-    """Whether the run was asked to stop: by a file in its directory, or by SIGTERM."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / files.STOP
-        self.asked = False
-
-    def listen(self) -> None:
-        """Take SIGTERM as an order to checkpoint and stop; a second one ends the process."""
-        signal.signal(signal.SIGTERM, self._terminated)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    def _terminated(self, *_: object) -> None:
-        self.asked = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def look(self) -> bool:
-        """Whether to stop now."""
-        if not self.asked and self._file.exists():
-            self.asked = True
-        return self.asked
+PERPLEXED = frozenset({"masked-lm", "causal-lm", "chat-sft", "seq2seq"})
+"""Tasks whose loss is also told as a perplexity."""
 
 
 class LineFile:
-    """A file that lines are added to, each by one unbuffered write."""
+    """A file that lines are added to, each by one unbuffered write.
+
+    Attributes:
+        new: it was empty when it was opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         size = os.fstat(self._descriptor).st_size
+        self.new = size == 0
         # whoever died here may have left a part of a line
         self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
@@ -111,15 +99,20 @@ class Recorder(TrainerCallback):
         self._main = main
         self._samples: Callable[[int], None] | None = None
         self._metrics = LineFile(folder / files.METRICS) if main else None
-        self.progress = first
         self._written = 0.0
-        self._began = (0.0, 0)
+        self._steps: deque[tuple[float, int]] = deque()
+        self._paused = 0.0
         self._logged = (0.0, 0, 0.0)
         self._losses: list[float] = []
-        self._best_step = 0
+        self._was_number = True
+        self._finishing = False
+        self.progress = first
+        self.loop: RunTrainer | None = None
+        """What it records; set before the training begins."""
         self.stopped = False
-        self.save: Callable[[], None] | None = None
-        """Saves a checkpoint outside of Trainer's own order."""
+        """The run was asked to stop, and did."""
+        self.due = False
+        """An evaluation was due where it stopped."""
 
     def ask_samples(self, ask: Callable[[int], None]) -> None:
         """Call `ask` with the step after each evaluation."""
@@ -127,7 +120,7 @@ class Recorder(TrainerCallback):
 
     def forget(self, step: int) -> None:
         """Rows after a step no longer count: the run goes on from there."""
-        if self._metrics is not None:
+        if self._metrics is not None and not self._metrics.new:
             self._metrics.add({"resumed_from": step, "time": round(time.time(), 3)})
 
     # -- progress ------------------------------------------------------------------------
@@ -155,46 +148,70 @@ class Recorder(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """Training begins, or goes on."""
-        self._began = (time.monotonic(), state.global_step)
-        self._logged = (time.monotonic(), state.global_step, 0.0)
         self.tell(force=True, phase="training", step=state.global_step, total_steps=state.max_steps)
+        if self.loop is not None:
+            self.loop.go_on()
+        now = time.monotonic()
+        self._steps = deque([(now, state.global_step)])
+        self._logged = (now, state.global_step, float(state.num_input_tokens_seen))
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """A step is done: say so, and stop if that is asked."""
-        began, first = self._began
-        taken = time.monotonic() - began
-        rate = (state.global_step - first) / taken if taken > 0 else 0.0
         self.tell(
-            phase="training", step=state.global_step, epoch=float(state.epoch or 0), rate=rate
-        )
-        if self._agreed():
-            self.stopped = True
-            control.should_save = True
-            control.should_training_stop = True
-            self.tell(force=True, phase="saving")
+            phase="training", step=state.global_step, epoch=float(state.epoch or 0),
+            rate=self._rate(state.global_step),
+        )  # fmt: skip
+        if agreed(self._switch.look()):
+            if state.global_step >= state.max_steps:
+                # all is done but for the end of it
+                self._finishing = True
+            else:
+                self.stopped = True
+                self.due = control.should_evaluate
+                control.should_evaluate = False
+                control.should_save = True
+                control.should_training_stop = True
+        self._pause(control)
 
-    def _agreed(self) -> bool:
-        """Whether any process was asked to stop: all must do so at the same step."""
-        asked = self._switch.look()
-        import torch
-        from torch import distributed
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """An epoch is over, or was broken off by a stop: then nothing more is done."""
+        if self.stopped:
+            whole = math.isclose(state.epoch or 0, round(state.epoch or 0), abs_tol=1e-6)
+            self.due = self.due or (whole and control.should_evaluate)
+            control.should_evaluate = control.should_save = False
+        self._pause(control)
 
-        if not (distributed.is_available() and distributed.is_initialized()):
-            return asked
-        flag = torch.tensor([int(asked)])
-        if distributed.get_backend() == "nccl":
-            flag = flag.to(torch.accelerator.current_accelerator())
-        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
-        return bool(flag.item())
+    def _rate(self, step: int) -> float:
+        """Steps a second lately, evaluations and checkpoints left out."""
+        now = time.monotonic()
+        if self._paused:
+            away = now - self._paused
+            self._steps = deque((moment + away, number) for moment, number in self._steps)
+            self._paused = 0.0
+        self._steps.append((now, step))
+        while len(self._steps) > 2 and self._steps[1][0] < now - LATELY:
+            self._steps.popleft()
+        began, first = self._steps[0]
+        return (step - first) / (now - began) if now > began else 0.0
+
+    def _pause(self, control: TrainerControl) -> None:
+        """Say what comes before the next step."""
+        if not (control.should_evaluate or control.should_save):
+            return
+        self._paused = self._paused or time.monotonic()
+        self.tell(force=True, phase="evaluating" if control.should_evaluate else "saving")
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """An evaluation can take long: it stops between two batches."""
         self.tell(phase="evaluating")
-        if args.world_size == 1 and self._switch.look():
+        if not self._finishing and agreed(self._switch.look()):
+            self.due = True
             raise StopNow
 
     # -- metrics -------------------------------------------------------------------------
@@ -226,9 +243,7 @@ class Recorder(TrainerCallback):
                 if tokens > seen > 0:
                     found["tokens_per_second"] = (tokens - seen) / (now - before)
             self._logged = (now, state.global_step, tokens)
-        if "eval_loss" in found and self._recipe.task in (
-            "masked-lm", "causal-lm", "chat-sft", "seq2seq"
-        ):  # fmt: skip
+        if "eval_loss" in found and self._recipe.task in PERPLEXED:
             found["eval_perplexity"] = math.exp(min(found["eval_loss"], 700))
         row: dict[str, float | str] = {
             "step": state.global_step, "time": round(time.time(), 3), "epoch": epoch,
@@ -247,22 +262,28 @@ class Recorder(TrainerCallback):
         """Alerts: a loss that is no number, and one that jumps."""
         if not math.isfinite(loss) or not math.isfinite(norm):
             what = "loss" if not math.isfinite(loss) else "gradient norm"
-            self.event("alert", f"the {what} is {files.finite(loss)}", step)
-            if self._recipe.training.on_nan == "stop":
-                raise HftermError(
-                    "nan-loss",
-                    f"The {what} is no number any more, at step {step:,}.",
-                    "Resume it from the last checkpoint with a smaller learning rate "
-                    f"(now {self._recipe.training.learning_rate:g}): --set "
-                    "training.learning_rate=…; training.on_nan = continue goes on regardless.",
-                )
+            self._no_number(what, step)
             return
+        self._was_number = True
         mean = sum(self._losses) / len(self._losses) if len(self._losses) >= 10 else 0.0
         if mean > 1e-3 and loss > SPIKE * mean:
             self.event(
                 "alert", f"the loss jumped to {loss:.4g}, {loss / mean:.1f} × the mean", step
             )
         self._losses = [*self._losses[-49:], loss]
+
+    def _no_number(self, what: str, step: int) -> None:
+        if self._was_number:  # once is enough where the run goes on regardless
+            self.event("alert", f"the {what} is no number any more", step)
+        self._was_number = False
+        if self._recipe.training.on_nan == "stop":
+            raise HftermError(
+                "nan-loss",
+                f"The {what} is no number any more, at step {step:,}.",
+                "Resume it from the last checkpoint with a smaller learning rate "
+                f"(now {self._recipe.training.learning_rate:g}): --set "
+                "training.learning_rate=…; training.on_nan=continue goes on regardless.",
+            )
 
     # -- evaluations and checkpoints -----------------------------------------------------
 
@@ -278,69 +299,68 @@ class Recorder(TrainerCallback):
         if not self._main or not metrics:
             return
         name = self._recipe.metric
-        value = metrics.get(f"eval_{name}")
-        if value is None and name == "perplexity":
-            value = math.exp(min(metrics.get("eval_loss", math.nan), 700))
-        told = ""
-        if value is not None:
-            best = self.progress.best
-            less = name in LESS_IS_BETTER
-            is_best = best is None or (value < best if less else value > best)
-            if is_best and math.isfinite(value):
-                self.tell(best=float(value), best_step=state.global_step)
-                self._best_step = state.global_step
-            told = f"{name} {value:.4g}" + (" (best)" if is_best else f" (best {best:.4g})")
-        self.event("evaluated", told or "evaluated", state.global_step)
-        self.tell(force=True, phase="training")
+        value = metrics.get(f"eval_{name}", math.nan)
+        loss = metrics.get("eval_loss", math.nan)
+        if name == "perplexity":
+            value = math.exp(min(loss, 700))
+        best = self.progress.best
+        told = f"{name} {value:.4g}"
+        if not math.isfinite(value):
+            told = f"{name} is no number"
+        elif best is None or (value < best if name in LESS_IS_BETTER else value > best):
+            self.tell(best=float(value), best_step=state.global_step)
+            told += " (best)"
+        else:
+            told += f" (best {best:.4g} at step {self.progress.best_step:,})"
+        if name != "loss":
+            told += f", loss {loss:.4g}"
+        self.event("evaluated", told, state.global_step)
         if self._samples is not None:
             self._samples(state.global_step)
+        self.tell(force=True, phase="saving" if control.should_save else "training")
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
         """A checkpoint was written: only now it counts, and older ones go."""
+        if self.loop is None:
+            return
+        mark = self.loop.mark(evaluate=self.due)
+        if several():
+            from torch import distributed
+
+            distributed.barrier()  # each process writes a part
         if not self._main:
             return
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        folder = self.loop.checkpoint
+        if self._recipe.training.on_nan == "stop" and not self.loop.weights_are_numbers():
+            shutil.rmtree(folder, ignore_errors=True)
+            self._no_number("weights", state.global_step)
         _to_disk(folder)
-        files.write_atomic(
-            folder / files.WHOLE,
-            msgspec.json.encode({"step": state.global_step, "time": time.time()}),
+        files.write_struct(
+            folder / files.WHOLE, msgspec.structs.replace(mark, time=round(time.time(), 3))
         )
-        self.event("checkpointed", folder.name, state.global_step)
-        best = f"checkpoint-{state.best_global_step or self._best_step}"
-        whole = whole_checkpoints(Path(args.output_dir))
-        for old in whole[: -self._recipe.training.keep]:
-            if old.name != best:
-                shutil.rmtree(old, ignore_errors=True)
+        self.event(
+            "checkpointed", f"{folder.name}, {size_text(size_of(folder))}", state.global_step
+        )
+        self._rotate(Path(args.output_dir or "."), state.best_global_step or 0)
         self.tell(force=True, phase="training")
 
-
-def whole_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints that are complete, the oldest first."""
-    found: list[tuple[int, Path]] = []
-    for path in folder.glob("checkpoint-*"):
-        step = path.name.removeprefix("checkpoint-")
-        if step.isdecimal() and (path / files.WHOLE).is_file():
-            found.append((int(step), path))
-    return [path for _, path in sorted(found)]
+    def _rotate(self, folder: Path, best: int) -> None:
+        """Delete the oldest checkpoints; never the best one."""
+        kept = {f"checkpoint-{best}", f"checkpoint-{self.progress.best_step}"}
+        for old in files.whole_checkpoints(folder)[: -self._recipe.training.keep]:
+            if old.name not in kept:
+                # first of all it is no longer whole
+                (old / files.WHOLE).unlink(missing_ok=True)
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _to_disk(folder: Path) -> None:
     """See that a folder's files are on the disk, not only on their way."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
-
-def values_of(logs: Mapping[str, object]) -> dict[str, float | str]:
-    """Metrics as they are kept."""
-    return {
-        name: files.finite(float(cast("float", value)))
-        for name, value in logs.items()
-        if isinstance(value, int | float)
-    }
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

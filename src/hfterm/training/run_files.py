@@ -13,7 +13,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -75,6 +75,30 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     error: RunFailure | None = None
     values: dict[str, float | str] = {}
+
+
+def outcome_file(rank: int) -> str:
+    """Where a process of a run tells its outcome; only failures of others than the first do."""
+    return OUTCOME if rank == 0 else f"outcome-{rank}.json"
+
+
+def outcome_of(folder: Path) -> Outcome | None:
+    """How a run ended by its own account; None when it could not say.
+
+    Where several processes trained, the one that failed first knows why: the others only lost it.
+    """
+    outcome = read_struct(folder / OUTCOME, Outcome)
+    if outcome is not None and outcome.status != "failed":
+        return outcome
+    told: list[tuple[float, str]] = []
+    for path in folder.glob("outcome*.json"):
+        with suppress(OSError):
+            told.append((path.stat().st_mtime, path.name))
+    for _, name in sorted(told):
+        found = read_struct(folder / name, Outcome)
+        if found is not None:
+            return found
+    return outcome
 
 
 def slug(name: str) -> str:
@@ -203,31 +227,38 @@ def release(folder: Path) -> None:
 
 
 @contextmanager
-def taken(folder: Path, patience: float = LOCK_PATIENCE) -> Iterator[int]:
+def taken(folder: Path, refused: Callable[[], bool]) -> Generator[int]:
     """Have a run for oneself. Gives the descriptor, which a child may hold on to.
 
+    Args:
+        folder: of the run.
+        refused: whether its state is none for what is meant to be done.
+
     Raises:
-        HftermError: ``running``: another process has it.
+        HftermError: ``running``: it is refused, or another process has the run.
         OSError: the folder can't be written.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        until = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    break  # a file system without locks
-                if time.monotonic() > until:
-                    raise HftermError(
-                        "running", f"{folder.name} is running.", "Stop it first."
-                    ) from error
+        until = time.monotonic() + LOCK_PATIENCE
+        while not _locked(descriptor):
+            if refused() or time.monotonic() > until:
+                raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
             time.sleep(0.02)
+        if refused():
+            raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # a file system may have no locks at all
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:

@@ -22,10 +22,17 @@ LIKELY = 3
 """Candidates that are shown for a label or a masked token."""
 
 
-def asker(folder: Path, built: Built) -> Callable[[int], None]:
+def asker(
+    folder: Path, built: Built, stopping: Callable[[], bool] = lambda: False
+) -> Callable[[int], None]:
     """A function that asks every prompt and writes the answers, given the step.
 
     The random state is as before afterwards, so that asking changes nothing in the training.
+
+    Args:
+        folder: of the run.
+        built: what is asked.
+        stopping: whether the run is to stop, so that no more is asked.
     """
 
     def ask(step: int) -> None:
@@ -37,12 +44,14 @@ def asker(folder: Path, built: Built) -> Callable[[int], None]:
         try:
             with torch.no_grad(), torch.random.fork_rng():
                 for prompt in built.recipe.prompts:
+                    if stopping():
+                        break
                     answer = answer_to(built, prompt)
                     files.append_line(
                         folder / files.SAMPLES, RunSample(step=step, prompt=prompt, answer=answer)
                     )
-        except (RuntimeError, ValueError, IndexError, OSError) as error:
-            # a prompt that the model can't take must not end the run
+        except Exception as error:  # noqa: BLE001
+            # a prompt that the model or its chat template can't take must not end the run
             print(f"prompts were not asked: {error}", flush=True)
         finally:
             model.train(was_training)

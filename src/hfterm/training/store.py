@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,11 +138,10 @@ def with_full_paths(recipe: Recipe) -> Recipe:
     def full(ref: str) -> str:
         if not ref or starter.is_starter(ref):
             return ref
-        looks = ref.startswith(("./", "../", "~", "."))
+        is_path = ref.startswith((".", "~")) or any(sign in ref for sign in "*?[")
         try:
-            place = Path(ref).expanduser()
-            parent = Path(*place.parts[:1]) if any(sign in ref for sign in "*?[") else place
-            return paths.full_path(ref) if looks or parent.exists() else ref
+            is_path = is_path or Path(ref).exists()
+            return paths.full_path(ref) if is_path else ref
         except (OSError, ValueError, RuntimeError):  # no name that a path can have
             return ref
 
@@ -173,14 +172,9 @@ def start(folder: Path) -> None:
     Raises:
         HftermError: it is running already, or the process can't be started.
     """
-    if true_state(folder).status in ACTIVE:
-        raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
     try:
-        with files.taken(folder) as lock:
-            state = true_state(folder)
-            if state.status in ACTIVE:
-                raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
-            _start(folder, state, lock)
+        with files.taken(folder, lambda: true_state(folder).status in ACTIVE) as lock:
+            _start(folder, true_state(folder), lock)
     except (OSError, subprocess.SubprocessError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise HftermError(
@@ -248,7 +242,7 @@ def start_all(folders: Sequence[Path], *, queue: bool = False) -> None:
 
 
 @contextmanager
-def _queue_lock() -> Iterator[None]:
+def _queue_lock() -> Generator[None]:
     """One process at a time takes a run from the queue."""
     root = paths.runs_dir()
     root.mkdir(parents=True, exist_ok=True)
@@ -304,10 +298,8 @@ def _change_idle(folder: Path, when: Sequence[RunStatus], **changes: object) -> 
         HftermError: it is being started, or its status is another by now; it can't be written.
     """
     try:
-        with files.taken(folder, patience=0):
+        with files.taken(folder, lambda: true_state(folder).status not in when):
             state = true_state(folder)
-            if state.status not in when:
-                raise HftermError("changed", f"{folder.name} is {state.status} by now.", "")
             changed = msgspec.structs.replace(state, **changes)
             files.write_struct(folder / files.STATE, changed)
             return changed
@@ -415,7 +407,7 @@ def _true(folder: Path, state: RunState) -> RunState:
     state = msgspec.structs.replace(
         state, seconds=state.seconds + max(0.0, ended - state.beat), ended=ended
     )
-    outcome = files.read_struct(folder / files.OUTCOME, files.Outcome)
+    outcome = files.outcome_of(folder)
     if outcome is not None:
         return settled(state, outcome, ended)
     failure = RunFailure("died", _why_dead(folder, state, here, elsewhere), GO_ON)
@@ -596,9 +588,7 @@ def delete(run: Run) -> int:
         raise HftermError("running", f"{run.id} is running.", "Stop it first.")
     size = size_of(run.path)
     try:
-        with files.taken(run.path):
-            if true_state(run.path).status in ACTIVE:
-                raise HftermError("running", f"{run.id} is running.", "Stop it first.")
+        with files.taken(run.path, lambda: true_state(run.path).status in ACTIVE):
             shutil.rmtree(run.path)
     except OSError as error:
         raise HftermError(

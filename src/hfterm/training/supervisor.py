@@ -1,4 +1,4 @@
-"""The process that watches over a run: ``python -m hfterm.training.supervisor RUN_DIR``.
+"""The process that watches over a run: ``python -m hfterm.training.supervisor RUN_DIR [LOCK]``.
 
 It forks into a session of its own and ends for its caller; what stays starts the training
 process, beats, samples the machine, writes down how it ended, and starts the next of the queue.
@@ -8,10 +8,13 @@ Only this process writes ``state.json`` of an active run. No torch here: it take
 from __future__ import annotations
 
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +25,7 @@ from hfterm.errors import HftermError
 from hfterm.system.samples import Sampler
 from hfterm.training import run_files as files
 from hfterm.training import store
-from hfterm.training.launching import worker_command
+from hfterm.training.launching import worker_command, worker_environment
 from hfterm.training.run_types import RunFailure, RunStatus, SystemRow
 
 if TYPE_CHECKING:
@@ -33,6 +36,18 @@ LOOK_EVERY = 0.25
 
 SAMPLE_EVERY = 2.0
 BEAT_EVERY = 5.0
+LINGER = 15.0
+"""Seconds that the training process may take to end after it told its outcome."""
+
+NEARLY_ALL = 0.9
+"""Share of the memory from which a kill from outside is put down to it."""
+
+LESS = (
+    "Resume it with a smaller training.batch_size (and more training.accumulate) or a smaller "
+    "data.max_length; or clone it with the method lora or qlora."
+)
+EXIT_CODE = re.compile(rb"exitcode\s*:\s*(-?\d+)")
+"""How torch's launcher tells what became of a process of several."""
 
 
 class Supervisor:
@@ -46,20 +61,27 @@ class Supervisor:
         self._before = self._state.seconds
         self._ooms = _oom_kills()
         self._memory_at_end = 0.0
+        self._worker: subprocess.Popen[bytes] | None = None
 
-    def run(self) -> None:
-        """Start the training process, and stay with it."""
-        files.reserve(self._folder)
-        self._change(
-            status="starting", supervisor=files.mark_of(os.getpid()), started=self._began,
-            attempts=self._state.attempts + 1, host=files.this_host(),
-        )  # fmt: skip
+    def run(self, ready: Callable[[], None]) -> None:
+        """Start the training process, and stay with it.
+
+        Args:
+            ready: called when the state says that this process watches.
+        """
         # nothing may end the watch but the end of the run
         for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._terminated)
+        self._change(
+            status="starting", supervisor=files.mark_of(os.getpid()), started=self._began,
+            attempts=self._state.attempts + 1, host=files.this_host(),
+        )  # fmt: skip
+        ready()
+        files.reserve(self._folder)
+        files.end_strays(self._folder)
         try:
-            worker = self._start()
+            self._worker = worker = self._start()
         except HftermError as error:
             self._end("failed", RunFailure(error.kind, error.message, error.remedy))
             return
@@ -68,6 +90,8 @@ class Supervisor:
             return
         self._change(worker=files.mark_of(worker.pid))
         self._watch(worker)
+        files.end_group(worker.pid)
+        files.end_strays(self._folder)
         self._conclude(worker.returncode)
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -77,17 +101,22 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             cwd=str(self._folder),
+            env=worker_environment(),
         )
 
     def _terminated(self, *_: object) -> None:
-        (self._folder / files.STOP).touch()
+        try:
+            (self._folder / files.STOP).touch()
+        except OSError:  # a full disk
+            if self._worker is not None and self._worker.returncode is None:
+                self._worker.terminate()
 
     def _watch(self, worker: subprocess.Popen[bytes]) -> None:
-        sampled = beaten = 0.0
+        sampled = beaten = told = 0.0
         while True:
             try:
                 worker.wait(LOOK_EVERY)
-                return
+                break
             except subprocess.TimeoutExpired:
                 pass
             now = time.monotonic()
@@ -98,6 +127,15 @@ class Supervisor:
             if status != self._state.status or now - beaten >= BEAT_EVERY:
                 beaten = now
                 self._change(status=status)
+            if (self._folder / files.OUTCOME).exists():
+                told = told or now
+                if now - told > LINGER:  # it hangs at its end, or others of several do
+                    files.end_group(worker.pid)
+                    files.end_strays(self._folder)
+        # a short run ends between two samples
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+        self._peak(peak)
 
     def _status(self) -> RunStatus:
         if (self._folder / files.STOP).exists():
@@ -128,6 +166,9 @@ class Supervisor:
         )  # fmt: skip
         with suppress(OSError):  # a full disk: the next one may be written again
             files.append_line(self._folder / files.SYSTEM, row)
+        self._peak(memory)
+
+    def _peak(self, memory: int) -> None:
         if memory > self._state.peak_memory:
             self._state = msgspec.structs.replace(self._state, peak_memory=memory)
 
@@ -139,40 +180,60 @@ class Supervisor:
 
         if self._processes is None:
             self._processes = {}
-        return self._processes.setdefault(pid, psutil.Process(pid))
+        if pid not in self._processes:
+            self._processes[pid] = psutil.Process(pid)
+        return self._processes[pid]
 
     def _conclude(self, code: int) -> None:
-        outcome = files.read_struct(self._folder / files.OUTCOME, files.Outcome)
-        if outcome is not None:
+        outcome = files.outcome_of(self._folder)
+        lost = outcome is not None and outcome.error is not None and outcome.error.kind == "lost"
+        if outcome is not None and not lost:
             state = store.settled(self._state, outcome, time.time())
             self._end(state.status, state.error)
             return
-        failure = RunFailure(
-            "died", self._why(code), "Resume it: it goes on from the last whole checkpoint."
-        )
-        self._end("died", failure)
+        self._end("died", self._why(code))
 
-    def _why(self, code: int) -> str:
+    def _why(self, code: int) -> RunFailure:
         if (self._folder / files.KILLED).exists():
-            return "It was killed from hfterm."
+            return RunFailure("died", "It was killed from hfterm.", store.GO_ON)
+        if code > 0:
+            code = self._of_several(code)
         if code >= 0:
-            return f"The process ended with exit code {code} and no word; see its log."
+            why = f"The process ended with exit code {code} and no word; see its log."
+            return RunFailure("died", why, store.GO_ON)
         name = signal.Signals(-code).name
         if name == "SIGKILL" and _oom_kills() > self._ooms:
-            return "The system killed the process: memory ran out (SIGKILL by the OOM killer)."
+            why = "The system killed the process: memory ran out (SIGKILL by the OOM killer)."
+            return RunFailure("out-of-memory", why, LESS)
         if name == "SIGKILL":
-            share = f"{100 * self._memory_at_end:.0f} % of the memory was in use"
-            return f"The process was killed from outside (SIGKILL); {share} just before."
-        return f"The process was ended by {name}."
+            share = f"{100 * self._memory_at_end:.0f} % of the memory was in use just before"
+            why = f"The process was killed from outside (SIGKILL); {share}."
+            if self._memory_at_end > NEARLY_ALL:
+                return RunFailure("out-of-memory", why, LESS)
+            return RunFailure("died", why, store.GO_ON)
+        return RunFailure("died", f"The process was ended by {name}.", store.GO_ON)
+
+    def _of_several(self, code: int) -> int:
+        """What ended a process of several: their launcher itself ends with 1, and logs it."""
+        with suppress(OSError), (self._folder / files.LOG).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 16_384))
+            codes = [int(found) for found in EXIT_CODE.findall(log.read())]
+            # the launcher itself ends the others by SIGTERM
+            return next((found for found in codes if found < 0 and found != -15), code)
+        return code
 
     def _end(self, status: RunStatus, error: RunFailure | None) -> None:
         (self._folder / files.STOP).unlink(missing_ok=True)
-        self._change(status=status, error=error, ended=time.time())
+        progress = files.progress_of(self._folder)
+        if error is not None:
+            text = error.message
+        else:
+            seconds = time.time() - self._began
+            text = f"step {progress.step:,} of {progress.total_steps:,}, {files.took(seconds)}"
         files.release(self._folder)
-        self._change()
-        text = error.message if error is not None else ""
         with suppress(OSError):
-            files.add_event(self._folder, status, text, files.progress_of(self._folder).step)
+            files.add_event(self._folder, status, text, progress.step)
+        self._change(status=status, error=error, ended=time.time())
 
     def _change(self, **changes: object) -> None:
         now = time.time()
@@ -184,21 +245,35 @@ class Supervisor:
 
 
 def _oom_kills() -> int:
-    """How often the system killed a process of this container for its memory."""
-    try:
-        lines = Path("/sys/fs/cgroup/memory.events").read_text().split()
-    except OSError:
-        return 0
-    return int(lines[lines.index("oom_kill") + 1]) if "oom_kill" in lines else 0
+    """How often the system killed a process of this container, or machine, for its memory."""
+    for place in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+        with suppress(OSError):
+            words = Path(place).read_text().split()
+            if "oom_kill" in words:
+                return int(words[words.index("oom_kill") + 1])
+    return 0
 
 
 def main() -> None:
     """Fork, watch, and start the next of the queue."""
     folder = Path(sys.argv[1]).absolute()
+    # the lock on the run comes with it, and is let go when this process is no more
+    lock = int(sys.argv[2]) if len(sys.argv) > 2 else -1
+    reader, writer = os.pipe()
     if os.fork():
-        os._exit(0)
+        os.close(writer)
+        # the starter waits until somebody watches, so that no run is left between two
+        os._exit(0 if os.read(reader, 1) else 1)
+    os.close(reader)
     os.setsid()
-    Supervisor(folder).run()
+
+    def ready() -> None:
+        os.write(writer, b"1")
+        os.close(writer)
+
+    Supervisor(folder).run(ready)
+    if lock >= 0:
+        os.close(lock)
     with suppress(HftermError, OSError):
         store.next_of_queue()
 

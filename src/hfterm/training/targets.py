@@ -14,6 +14,16 @@ USUAL: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 """Query and value projections, as the architectures call them."""
 
+PEFT_TASKS = {
+    "text-classification": "SEQ_CLS",
+    "token-classification": "TOKEN_CLS",
+    "question-answering": "QUESTION_ANS",
+    "causal-lm": "CAUSAL_LM",
+    "chat-sft": "CAUSAL_LM",
+    "seq2seq": "SEQ_2_SEQ_LM",
+}
+"""What peft calls a task; masked language modelling has no name there."""
+
 
 def usual_targets(names: Container[str]) -> list[str] | str:
     """What is adapted when nobody says.
@@ -21,9 +31,7 @@ def usual_targets(names: Container[str]) -> list[str] | str:
     Args:
         names: the last parts of the names of the model's linear modules.
     """
-    return next(
-        (list(some) for some in USUAL if all(name in names for name in some)), ALL_LINEAR
-    )
+    return next((list(some) for some in USUAL if all(name in names for name in some)), ALL_LINEAR)
 
 
 def unknown_target(target: str, known: list[str]) -> HftermError:

@@ -7,102 +7,119 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 import time
 import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from hfterm.errors import Cancelled, HftermError
+from hfterm.errors import HftermError
 from hfterm.job import Job, Progress
 from hfterm.training import run_files as files
+from hfterm.training.quiet import be_quiet, never_fail_printing
 from hfterm.training.run_types import RunFailure
+from hfterm.training.stopping import StopNow, StopSwitch
 
 if TYPE_CHECKING:
-    from transformers import Trainer
-
     from hfterm.training.building import Built
+    from hfterm.training.loop import RunTrainer
+    from hfterm.training.recipe import Recipe
     from hfterm.training.recording import Recorder
 
 EXIT_FAILED = 3
 """The run failed, and ``outcome.json`` says why."""
+
+TIGHT = 1024 * 1024
+"""Free bytes of a disk below which whatever could not be written did not fit."""
 
 
 def main() -> int:
     """Train what the run directory says; its outcome is written there."""
     folder = Path(sys.argv[1]).absolute()
     rank = int(os.environ.get("RANK", "0"))
-    try:
-        outcome = run(folder, main_process=rank == 0)
-    except Exception as error:  # noqa: BLE001
-        # whatever a library raises ends the run, not the account of it
-        traceback.print_exc()
-        outcome = files.Outcome(status="failed", error=failure_of(error, folder))
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    # before the libraries, whose import takes seconds
+    switch = StopSwitch(folder, processes=processes)
+    switch.listen()
+    never_fail_printing()
+
+    def leave() -> None:
+        _conclude(folder, files.Outcome(status="stopped"), rank)
+        os._exit(0)
+
     if rank == 0:
-        _conclude(folder, outcome)
+        switch.watch_loading(leave)
+        print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}", flush=True)
+    try:
+        outcome = run(folder, switch, rank=rank)
+    except BaseException as error:
+        # whatever a library raises ends the run, not the account of it
+        if switch.loading and switch.asked:
+            outcome = files.Outcome(status="stopped")
+        else:
+            traceback.print_exc()
+            outcome = files.Outcome(status="failed", error=failure_of(error, folder))
+    if rank == 0 or outcome.status == "failed":
+        _conclude(folder, outcome, rank)
     return EXIT_FAILED if outcome.status == "failed" else 0
 
 
-def _conclude(folder: Path, outcome: files.Outcome) -> None:
+def _conclude(folder: Path, outcome: files.Outcome, rank: int) -> None:
     """Write the outcome, also on a full disk: room was kept for it."""
+    place = folder / files.outcome_file(rank)
     try:
-        files.write_struct(folder / files.OUTCOME, outcome)
+        files.write_struct(place, outcome)
     except OSError:
         files.release(folder)
-        files.write_struct(folder / files.OUTCOME, outcome)
+        with suppress(OSError):  # then the exit code has to do
+            files.write_struct(place, outcome)
 
 
-def run(folder: Path, *, main_process: bool) -> files.Outcome:
+def run(folder: Path, switch: StopSwitch, *, rank: int) -> files.Outcome:
     """Build, train, save.
 
     Raises:
         HftermError: what is wrong with the recipe, the data or the model.
     """
-    from hfterm.training.quiet import be_quiet
-
-    be_quiet()
-    from hfterm.training.recording import Recorder, StopNow, StopSwitch, whole_checkpoints
-
-    switch = StopSwitch(folder)
-    switch.listen()
     recipe = files.read_recipe_of(folder)
-    progress = msgspec.structs.replace(files.progress_of(folder), phase="loading")
-    recorder = Recorder(folder, recipe, switch, progress, main=main_process)
+    be_quiet()
+    from hfterm.training.recording import Recorder
+
+    first = msgspec.structs.replace(files.progress_of(folder), phase="loading", rate=0.0)
+    recorder = Recorder(folder, recipe, switch, first, main=rank == 0)
     recorder.tell(force=True)
-
-    def report(progress: Progress) -> None:
-        print(progress.stage, flush=True)
-
-    try:
-        from hfterm.training.building import build
-
-        built = build(recipe, Job(report, switch.look))
-    except Cancelled:
-        return files.Outcome(status="stopped")
+    built = build_in_turn(folder, recipe, switch)
     checkpoints = folder / files.CHECKPOINTS
-    whole = whole_checkpoints(checkpoints)
-    if main_process:
+    if rank == 0:
         about(folder, built)
+        for torn in files.torn_checkpoints(checkpoints):
+            shutil.rmtree(torn, ignore_errors=True)
+    whole = files.whole_checkpoints(checkpoints)
     trainer = make_trainer(built, checkpoints, recorder)
-    begun = _begin(folder, recorder, built, trainer, whole[-1] if whole else None)
-    if main_process and recipe.prompts:
+    trainer.resumed = whole[-1] if whole else None
+    if recipe.prompts and rank == 0 and not trainer.sharded:
         from hfterm.training.samples import asker
 
-        recorder.ask_samples(asker(folder, built))
-    recorder.event("resumed" if whole else "started", begun)
+        recorder.ask_samples(asker(folder, built, switch.look))
+    switch.loaded()
+    _begin(recorder, built, trainer)
     try:
-        trainer.train(resume_from_checkpoint=str(whole[-1]) if whole else None)
+        trainer.train(resume_from_checkpoint=str(trainer.resumed) if trainer.resumed else None)
     except StopNow:
         recorder.stopped = True
-        trainer._save_checkpoint(trainer.model, trial=None)  # pyright: ignore[reportPrivateUsage]
-        trainer.control = trainer.callback_handler.on_save(
-            trainer.args, trainer.state, trainer.control
-        )
+        trainer.save_now()
+    if recorder.due and rank == 0:
+        place = trainer.checkpoint / files.WHOLE
+        mark = msgspec.json.decode(place.read_bytes())
+        files.write_atomic(place, msgspec.json.encode(mark | {"evaluate": True}))
     state = trainer.state
     recorder.tell(force=True, step=state.global_step, epoch=float(state.epoch or 0))
-    if recorder.stopped and state.global_step < state.max_steps:
+    if recorder.stopped:
         return files.Outcome(status="stopped", values=recorder.progress.metrics)
     recorder.tell(force=True, phase="saving")
     save_model(trainer, built, folder / files.MODEL)
@@ -110,14 +127,42 @@ def run(folder: Path, *, main_process: bool) -> files.Outcome:
     return files.Outcome(status="finished", values=recorder.progress.metrics)
 
 
-def make_trainer(built: Built, checkpoints: Path, recorder: Recorder | None) -> Trainer:
+def build_in_turn(folder: Path, recipe: Recipe, switch: StopSwitch) -> Built:
+    """Build; of several processes one tokenizes, and the others find what it made."""
+    from hfterm.training.building import build
+
+    with _turn(folder) as passed:
+
+        def report(progress: Progress) -> None:
+            print(progress.stage, flush=True)
+            if progress.stage.startswith("loading"):  # each loads the model at its own pace
+                passed()
+
+        return build(recipe, Job(report, switch.look))
+
+
+@contextmanager
+def _turn(folder: Path) -> Generator[Callable[[], None]]:
+    """A turn among the processes of a run; it is over when what is given is called."""
+    import fcntl
+
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield lambda: None
+        return
+    with (folder / ".data.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def make_trainer(built: Built, checkpoints: Path, recorder: Recorder | None) -> RunTrainer:
     """Trainer as the recipe has it."""
-    from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
+    from transformers import EarlyStoppingCallback, PrinterCallback
 
     from hfterm.training.building import preprocess, training_arguments
+    from hfterm.training.loop import RunTrainer
 
     recipe = built.recipe
-    trainer = Trainer(
+    trainer = RunTrainer(
         model=built.model,
         args=training_arguments(recipe, checkpoints, evaluates=built.held is not None),
         data_collator=built.collator,
@@ -129,16 +174,19 @@ def make_trainer(built: Built, checkpoints: Path, recorder: Recorder | None) -> 
         callbacks=[recorder] if recorder is not None else [],
     )
     trainer.remove_callback(PrinterCallback)
-    if recipe.training.early_stopping:
+    if recipe.training.early_stopping and built.held is not None:
         trainer.add_callback(EarlyStoppingCallback(recipe.training.early_stopping))
+    if recorder is not None:
+        recorder.loop = trainer
     return trainer
 
 
-def _begin(
-    folder: Path, recorder: Recorder, built: Built, trainer: Trainer, resumed: Path | None
-) -> str:
+def _begin(recorder: Recorder, built: Built, trainer: RunTrainer) -> None:
     """Say what begins; rows after the checkpoint that is resumed from no longer count."""
-    args = trainer.args
+    from hfterm.training.loop import best_until
+
+    args, resumed = trainer.args, trainer.resumed
+    best, best_step = best_until(resumed, built.recipe.metric) if resumed else (None, 0)
     recorder.tell(
         force=True,
         trainable=built.trainable,
@@ -146,22 +194,31 @@ def _begin(
         global_batch=args.train_batch_size * args.gradient_accumulation_steps * args.world_size,
         train_rows=len(built.train),
         eval_rows=len(built.held) if built.held is not None else 0,
+        best=best,
+        best_step=best_step,
     )
     if resumed is None:
-        if recorder.progress.step:
-            recorder.forget(0)
+        recorder.forget(0)
         new = f"; new: {', '.join(built.new)}" if built.new else ""
-        return f"{built.trainable:,} of {built.parameters:,} parameters are trained{new}"
+        rows = f"{len(built.train):,} rows"
+        told = f"{rows}, {built.trainable:,} of {built.parameters:,} parameters are trained{new}"
+        recorder.event("started", told)
+        return
     step = int(resumed.name.rpartition("-")[2])
     recorder.forget(step)
-    return f"from {resumed.name}"
+    recorder.event("resumed", f"from {resumed.name}", step)
 
 
-def save_model(trainer: Trainer, built: Built, folder: Path) -> None:
-    """What `from_pretrained`, or `PeftModel`, opens."""
-    trainer.save_model(str(folder))
+def save_model(trainer: RunTrainer, built: Built, folder: Path) -> None:
+    """What `from_pretrained`, or `PeftModel`, opens. It is there when it is complete."""
+    unfinished = folder.with_name(f".{folder.name}")
     if trainer.args.should_save:
-        built.tokenizer.save_pretrained(str(folder))
+        shutil.rmtree(unfinished, ignore_errors=True)
+    trainer.save_model(str(unfinished))
+    if trainer.args.should_save:
+        built.tokenizer.save_pretrained(str(unfinished))
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
 
 
 def about(folder: Path, built: Built) -> None:
@@ -203,15 +260,14 @@ def failure_of(error: BaseException, folder: Path) -> RunFailure:
     chain: list[BaseException] = [error]
     while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
         chain.append(cause)
-    for found in chain:
-        full = isinstance(found, OSError) and found.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or "No space left on device" in str(found):
-            return RunFailure(
-                "no-space",
-                f"The disk of {folder} is full.",
-                "Free some room (hfterm runs delete, or fewer checkpoints: training.keep), then "
-                "resume.",
-            )
+    if any(_is_full(found) for found in chain) or _could_not_write(error, folder):
+        free_torn(folder)
+        return RunFailure(
+            "no-space",
+            f"The disk of {folder} is full.",
+            "Free some room (hfterm runs delete, or fewer checkpoints: training.keep), then "
+            "resume.",
+        )
     for found in chain:
         if isinstance(found, HftermError):
             return RunFailure(found.kind, found.message, found.remedy)
@@ -222,14 +278,50 @@ def failure_of(error: BaseException, folder: Path) -> RunFailure:
             "Resume with a smaller training.batch_size (and more training.accumulate), a smaller "
             "data.max_length, or the method lora or qlora.",
         )
+    text = str(error).strip()
+    if "DataLoader worker" in text and "killed" in text:
+        return RunFailure(
+            "out-of-memory",
+            "A process that reads the data was killed, most likely for want of memory.",
+            "Resume with training.workers = 0, or a smaller training.batch_size.",
+        )
+    if any(words in text for words in LOST):
+        return RunFailure(
+            "lost", "Another process of the run ended.", "Its reason is in the log; then resume."
+        )
     if isinstance(error, FileNotFoundError):
         return RunFailure(
             "not-found", f"A file is gone: {error.filename or error}.", "Put it back, then resume."
         )
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    first = (text or type(error).__name__).splitlines()[0][:300]
     return RunFailure(
         "internal", f"{type(error).__name__}: {first}", "The log has the whole of it."
     )
+
+
+LOST = ("onnection closed by peer", "onnection reset by peer", "roken pipe", "NCCL", "gloo")
+"""What the processes of a run say when one of them is gone."""
+
+
+def _is_full(error: BaseException) -> bool:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or "No space left on device" in str(error)
+
+
+def _could_not_write(error: BaseException, folder: Path) -> bool:
+    """Whether torch failed to write on a disk without room: it does not say why."""
+    if not any(words in str(error) for words in ("PytorchStreamWriter", "inline_container")):
+        return False
+    with suppress(OSError):
+        return shutil.disk_usage(folder).free < TIGHT
+    return False
+
+
+def free_torn(folder: Path) -> None:
+    """Delete the checkpoint whose writing failed: nothing can be done with it."""
+    for torn in files.torn_checkpoints(folder / files.CHECKPOINTS):
+        shutil.rmtree(torn, ignore_errors=True)
+    shutil.rmtree(folder / f".{files.MODEL}", ignore_errors=True)
 
 
 if __name__ == "__main__":

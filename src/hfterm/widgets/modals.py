@@ -39,6 +39,7 @@ class Modal(ModalScreen[T]):
         border: none; height: auto; max-height: 16; background: transparent;
         text-wrap: nowrap; text-overflow: ellipsis;
     }
+    Modal OptionList:focus { border: none; }
     Modal .hint { color: $text-muted; }
     Modal VerticalScroll { height: auto; max-height: 100%; }
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -259,6 +259,15 @@ def length_rows(preview: Preview) -> Rows:
 # -- comparing ---------------------------------------------------------------------------------
 
 
+def short_names(runs: Sequence[Run]) -> list[str]:
+    """The runs' names, safe to show, without the beginning that all of them share."""
+    names = [displayable(run_name(run)) for run in runs]
+    if len(set(names)) == len(names) > 1:
+        while len({name.partition("-")[0] for name in names}) == 1 and all("-" in n for n in names):
+            names = [name.partition("-")[2] for name in names]
+    return [elide_middle(name, 24) for name in names]
+
+
 def result_of(run: Run) -> dict[str, float | str]:
     """The figures of a run that a comparison shows."""
     progress = run.progress
@@ -275,9 +284,7 @@ def result_of(run: Run) -> dict[str, float | str]:
 def compare_rows(runs: Sequence[Run]) -> Rows:
     """What differs in the recipes of some runs, and their results; a column a run."""
     columns = [GridColumn("", most=30, name="what")]
-    columns += [
-        GridColumn(elide_middle(displayable(run_name(run)), 24), right=True) for run in runs
-    ]
+    columns += [GridColumn(name, right=True) for name in short_names(runs)]
     tables = [_flat(run.recipe) for run in runs]
     lines: list[tuple[str, list[str], list[Value], Tone]] = []
     for key in dict.fromkeys(key for table in tables for key in table):
@@ -333,43 +340,44 @@ def group_rows(runs: Sequence[Run]) -> Rows:
     for run in runs:
         if run.recipe is not None:
             methods.setdefault(method_text(run.recipe), []).append(run)
-    names = list(
-        dict.fromkeys(
-            key for run in runs for key in result_of(run) if key.startswith(("eval_", "best "))
-        )
-    )
+    metric = next((f"eval_{run.recipe.metric}" for run in runs if run.recipe is not None), "")
+    there = dict.fromkeys(key for run in runs for key in result_of(run) if key.startswith("eval_"))
+    names = [metric, *(name for name in there if name != metric)] if metric in there else [*there]
     columns = [GridColumn("method", most=12), GridColumn("runs", right=True)]
-    columns += [GridColumn(displayable(name), right=True, most=24) for name in names]
+    columns += [GridColumn(displayable(name), right=True, most=24) for name in names[:1]]
     columns += [
         GridColumn("time", right=True, most=20), GridColumn("peak memory", right=True, most=24),
         GridColumn("trained", right=True),
     ]  # fmt: skip
+    columns += [GridColumn(displayable(name), right=True, most=24) for name in names[1:]]
     best = _best_methods(methods, names)
     cells: list[list[Cell]] = []
     values: list[list[Value]] = []
     for method, its in methods.items():
         done = [run for run in its if run.status == "finished"]
-        row = [Cell(method), Cell(f"{len(done)}/{len(its)}")]
-        raw: list[Value] = [method, len(done)]
-        for name in names:
-            found = [v for run in done if isinstance(v := result_of(run).get(name), float)]
-            row.append(Cell(spread(found), "accent" if best.get(name) == method else ""))
-            raw.append(statistics.fmean(found) if found else None)
         times = [run.state.seconds for run in done]
         memory = [float(run.state.peak_memory) for run in done]
-        row += [
-            Cell(f"{duration(statistics.fmean(times))} ± {statistics.pstdev(times):.1f} s")
-            if times else NOTHING,
-            Cell(f"{size_text(round(statistics.fmean(memory)))} ± "
-                 f"{size_text(round(statistics.pstdev(memory)))}") if memory else NOTHING,
-            Cell(f"{its[0].progress.trainable:,}") if its[0].progress.trainable else NOTHING,
-        ]  # fmt: skip
-        raw += [
-            statistics.fmean(times) if times else None,
-            statistics.fmean(memory) if memory else None, its[0].progress.trainable,
-        ]  # fmt: skip
-        cells.append(row)
-        values.append(raw)
+        figures: list[Cell] = []
+        raw: list[Value] = []
+        for name in names:
+            found = [v for run in done if isinstance(v := result_of(run).get(name), float)]
+            figures.append(Cell(spread(found), "accent" if best.get(name) == method else ""))
+            raw.append(statistics.fmean(found) if found else None)
+        trained = its[0].progress.trainable
+        cells.append(
+            [
+                Cell(method), Cell(f"{len(done)}/{len(its)}"), *figures[:1],
+                Cell(spread(times, duration, lambda s: f"{s:.1f} s")),
+                Cell(spread(memory, lambda size: size_text(round(size)))),
+                Cell(f"{trained:,}") if trained else NOTHING, *figures[1:],
+            ]
+        )  # fmt: skip
+        values.append(
+            [
+                method, len(done), *raw[:1], statistics.fmean(times) if times else None,
+                statistics.fmean(memory) if memory else None, trained, *raw[1:],
+            ]
+        )  # fmt: skip
     return Rows(columns, cells, values)
 
 
@@ -391,11 +399,21 @@ def _best_methods(methods: dict[str, list[Run]], names: Sequence[str]) -> dict[s
     return found
 
 
-def spread(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation."""
+def spread(
+    values: Sequence[float],
+    shown: Callable[[float], str] = figure,
+    deviation: Callable[[float], str] | None = None,
+) -> str:
+    """Mean ± sample standard deviation.
+
+    Args:
+        values: none is a dash.
+        shown: a mean as text.
+        deviation: the same of the deviation; None for the same way.
+    """
     if not values:
         return "–"
-    mean = statistics.fmean(values)
+    mean = shown(statistics.fmean(values))
     if len(values) == 1:
-        return figure(mean)
-    return f"{figure(mean)} ± {figure(statistics.stdev(values))}"
+        return mean
+    return f"{mean} ± {(deviation or shown)(statistics.stdev(values))}"

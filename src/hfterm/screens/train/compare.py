@@ -21,7 +21,7 @@ from hfterm.widgets.chart import Chart
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.training_charts import AXES, SMOOTH, axis_of, curve_line, window_of
-from hfterm.widgets.training_tables import compare_rows, group_rows, run_name
+from hfterm.widgets.training_tables import compare_rows, group_rows, short_names
 
 if TYPE_CHECKING:
     from hfterm.training.store import Run
@@ -117,7 +117,7 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
         metric = self.query_one("#runs-compare-metric", Choice).value
         axis = axis_of(self.query_one("#runs-compare-axis", Choice).value)
         window = window_of(self.query_one("#runs-compare-smooth", Choice).value)
-        names = {run.id: run_name(run) for run in self._runs}
+        names = dict(zip((run.id for run in self._runs), short_names(self._runs), strict=True))
         lines = [
             curve_line(one.source.curves, metric, names.get(one.name, one.name), axis, window)
             for one in self._watched

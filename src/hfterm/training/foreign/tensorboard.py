@@ -43,7 +43,7 @@ class TensorBoardRun:
 
     Attributes:
         path: the file or folder.
-        curves: what was read; always the same object.
+        curves: what was read; the same object from the first reading on.
         total_steps: 0, the files do not tell.
         finished: None, they do not tell.
         status_text: that a file is damaged, or nothing.

@@ -49,7 +49,7 @@ class TrainerRun:
 
     Attributes:
         path: the output folder, a checkpoint, or the file.
-        curves: what was read; always the same object.
+        curves: what was read; the same object from the first reading on.
         total_steps: ``max_steps``.
         finished: True when all steps are done, else None.
         status_text: at which step the file was saved.

@@ -41,7 +41,7 @@ class WandbRun:
 
     Attributes:
         path: the ``.wandb`` file.
-        curves: what was read; always the same object.
+        curves: what was read; the same object from the first reading on.
         total_steps: 0, the file does not tell.
         finished: whether the run told its end; None before.
         status_text: that the file is damaged, or nothing.
