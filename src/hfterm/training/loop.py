@@ -171,7 +171,7 @@ class RunTrainer(Trainer):
 
     def _evaluate_again(self) -> None:
         """The evaluation that a stop broke off."""
-        metrics = cast("dict[str, float]", self._evaluate(None, None))
+        metrics = self._evaluate(None, None)
         if self._determine_best_metric(metrics, None) and self.resumed is not None:
             self.state.best_model_checkpoint = str(self.resumed)
         if self.args.should_save and self.resumed is not None:

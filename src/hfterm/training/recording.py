@@ -221,7 +221,7 @@ class Recorder(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: Mapping[str, float] | None = None,
+        logs: Mapping[str, object] | None = None,
         **_: object,
     ) -> None:
         """A row of metrics: written at once, so that nothing that was logged can be lost."""

@@ -71,7 +71,7 @@ def answer_to(built: Built, prompt: str) -> str:
                 [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
             ),
         )
-        inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")
+        inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")  # pyright: ignore[reportArgumentType]
     else:
         inputs = tokenizer(
             *texts, truncation=True, max_length=built.recipe.data.max_length, return_tensors="pt"
@@ -105,10 +105,11 @@ def answer_to(built: Built, prompt: str) -> str:
         )
         ids = inputs["input_ids"][0][first : last + 1]
         return cast("str", tokenizer.decode(ids, skip_special_tokens=True)) or "no answer"
-    masks = (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero().flatten().tolist()
+    ids = cast("Tensor", inputs["input_ids"][0])
+    masks = ids.eq(cast("int", tokenizer.mask_token_id)).nonzero().flatten().tolist()
     if not masks:
         return f"the prompt has no {tokenizer.mask_token}"
-    words = tokenizer.convert_ids_to_tokens(list(range(found.logits.shape[-1])))
+    words = cast("list[str]", tokenizer.convert_ids_to_tokens(list(range(found.logits.shape[-1]))))
     return " · ".join(_likely(found.logits[0, mask].softmax(-1), words) for mask in masks)
 
 

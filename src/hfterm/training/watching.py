@@ -14,7 +14,7 @@ import numpy as np
 from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.training import run_files as files
-from hfterm.training.curves import Curves, CurveSource
+from hfterm.training.curves import CurveSource
 from hfterm.training.metrics_file import LineTail, MetricsTail
 from hfterm.training.run_types import Checkpoint, RunEvent, RunSample, SystemRow
 from hfterm.training.store import read_lines, size_of
@@ -32,7 +32,7 @@ KEPT = 300
 class SystemTail(LineTail):
     """``system.jsonl`` as curves; the step of a row is told by the metrics of that time."""
 
-    def __init__(self, path: Path, metrics: Curves) -> None:
+    def __init__(self, path: Path, metrics: CurveSource) -> None:
         super().__init__(path)
         self._metrics = metrics
         self.rows: list[SystemRow] = []
@@ -55,12 +55,12 @@ class SystemTail(LineTail):
             self.curves.append(keys, np.array([values], dtype=np.float64))
 
     def _place(self, when: float) -> tuple[float, float]:
-        times = self._metrics.axes["time"].view
+        times = self._metrics.curves.axes["time"].view
         if not len(times):
             return 0.0, 0.0
         row = max(0, int(np.searchsorted(times, when, "right")) - 1)
-        step = float(self._metrics.axes["step"].view[row])
-        return step, float(self._metrics.axes["epoch"].view[row])
+        step = float(self._metrics.curves.axes["step"].view[row])
+        return step, float(self._metrics.curves.axes["epoch"].view[row])
 
 
 class Watched:
@@ -77,7 +77,7 @@ class Watched:
         self.path = path
         self.kind = kind
         self.source = source
-        self.system = SystemTail(path / files.SYSTEM, source.curves) if kind == "hfterm" else None
+        self.system = SystemTail(path / files.SYSTEM, source) if kind == "hfterm" else None
         self._seen: dict[str, tuple[int, int]] = {}
 
     @property

@@ -57,7 +57,7 @@ def main() -> int:
         print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}", flush=True)
     try:
         outcome = run(folder, switch, rank=rank)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001
         # whatever a library raises ends the run, not the account of it
         if switch.loading and switch.asked:
             outcome = files.Outcome(status="stopped")
@@ -93,7 +93,7 @@ def run(folder: Path, switch: StopSwitch, *, rank: int) -> files.Outcome:
     first = msgspec.structs.replace(files.progress_of(folder), phase="loading", rate=0.0)
     recorder = Recorder(folder, recipe, switch, first, main=rank == 0)
     recorder.tell(force=True)
-    built = build_in_turn(folder, recipe, switch)
+    built = build_in_turn(folder, recipe, switch, rank)
     checkpoints = folder / files.CHECKPOINTS
     if rank == 0:
         about(folder, built)
@@ -127,7 +127,7 @@ def run(folder: Path, switch: StopSwitch, *, rank: int) -> files.Outcome:
     return files.Outcome(status="finished", values=recorder.progress.metrics)
 
 
-def build_in_turn(folder: Path, recipe: Recipe, switch: StopSwitch) -> Built:
+def build_in_turn(folder: Path, recipe: Recipe, switch: StopSwitch, rank: int) -> Built:
     """Build; of several processes one tokenizes, and the others find what it made."""
     from hfterm.training.building import build
 
@@ -138,7 +138,8 @@ def build_in_turn(folder: Path, recipe: Recipe, switch: StopSwitch) -> Built:
             if progress.stage.startswith("loading"):  # each loads the model at its own pace
                 passed()
 
-        return build(recipe, Job(report, switch.look))
+        # the first process decides for all of them while they load
+        return build(recipe, Job(report, switch.look if rank == 0 else None))
 
 
 @contextmanager
@@ -285,7 +286,7 @@ def failure_of(error: BaseException, folder: Path) -> RunFailure:
             "A process that reads the data was killed, most likely for want of memory.",
             "Resume with training.workers = 0, or a smaller training.batch_size.",
         )
-    if any(words in text for words in LOST):
+    if "RANK" in os.environ and any(words in text for words in LOST):
         return RunFailure(
             "lost", "Another process of the run ended.", "Its reason is in the log; then resume."
         )
