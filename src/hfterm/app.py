@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -35,6 +34,7 @@ from hfterm.themes import DARK, LIGHT, load_user_themes
 from hfterm.widgets.alt_digits import let_alt_digits_through
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
+from hfterm.widgets.terminal_clipboard import TerminalClipboard
 
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
@@ -52,7 +52,7 @@ FILLED_WITHIN = 3.0
 Worker.StateChanged.bubble = True
 
 
-class HftermApp(KeysInOrder):
+class HftermApp(TerminalClipboard, KeysInOrder):
     """The workbench."""
 
     TITLE = "hfterm"
@@ -369,22 +369,6 @@ class HftermApp(KeysInOrder):
             self.notify("There is nothing to copy here.", severity="warning")
             return
         self.copy_to_clipboard(text)
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """Copy through the terminal: wrapped for tmux and screen, and never too long for it."""
-        from hfterm.system.clipboard import osc52
-
-        result = osc52(text, os.environ)
-        if result.truncated:
-            self.notify(
-                f"{len(text):,} characters are more than terminals take. Export with Ctrl+E.",
-                severity="warning",
-            )
-            return
-        self._clipboard = text
-        if self._driver is not None:
-            self._driver.write(result.sequence)
-        self.notify(f"Copied {len(text):,} characters.")
 
     def action_export(self) -> None:
         """Write the table in sight to a file."""

@@ -117,6 +117,7 @@ for name in sys.argv[1:]:
     os.chdir(os.path.dirname(name))
     exec(compile(open(name).read(), name, "exec"), {"__name__": "__main__"})
     print("DONE", name, flush=True)
+assert not any(name.partition(".")[0] == "hfterm" for name in sys.modules)
 """
 
 

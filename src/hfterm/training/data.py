@@ -6,10 +6,10 @@ Imports datasets inside functions; no torch.
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hfterm.errors import HftermError
 from hfterm.hub import starter
@@ -124,7 +124,7 @@ def load_split(
                     "Name files of one kind.",
                 )
             tabs = all(file.lower().endswith(".tsv") for file in files)
-            more = {"sep": "\t"} if tabs else {}
+            more: dict[str, Any] = {"sep": "\t"} if tabs else {}
             loaded = load_dataset(kinds.pop(), data_files={"train": files}, split=whole, **more)
         else:
             loaded = load_dataset(data.ref, data.subset or None, split=whole)
@@ -147,7 +147,7 @@ def sliced(rows: Dataset, name: str, split: str) -> Dataset:
 
 
 @contextmanager
-def explained(ref: str, split: str) -> Iterator[None]:
+def explained(ref: str, split: str) -> Generator[None]:
     """Turn what `datasets` raises into errors for people."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled

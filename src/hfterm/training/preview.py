@@ -80,7 +80,9 @@ def preview(recipe: Recipe, job: Job | None = None) -> Preview:
         measured=len(lengths),
         cut=cut,
         longest=max(lengths),
-        rows=tuple(_row(one, tokenizer, names, row, lengths) for row in first),
+        rows=tuple(
+            _row(one, tokenizer, names, cast("dict[str, object]", row), lengths) for row in first
+        ),
         steps=steps,
         warnings=tuple(told),
     )

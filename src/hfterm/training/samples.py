@@ -63,7 +63,7 @@ def answer_to(built: Built, prompt: str) -> str:
     """What the model says to a prompt: labels, tokens, an answer, or a continuation."""
     task, tokenizer, model = built.recipe.task, built.tokenizer, built.model
     question, _, context = prompt.partition("|||")
-    texts = (question.strip(), context.strip()) if context else (prompt,)
+    first, second = (question.strip(), context.strip()) if context else (prompt, None)
     if task == "chat-sft":
         text = cast(
             "str",
@@ -71,10 +71,14 @@ def answer_to(built: Built, prompt: str) -> str:
                 [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
             ),
         )
-        inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")  # pyright: ignore[reportArgumentType]
+        inputs = tokenizer(text, add_special_tokens=False, return_tensors="pt")
     else:
         inputs = tokenizer(
-            *texts, truncation=True, max_length=built.recipe.data.max_length, return_tensors="pt"
+            first,
+            second,
+            truncation=True,
+            max_length=built.recipe.data.max_length,
+            return_tensors="pt",
         )
     inputs = inputs.to(model.device)
     if task in ("chat-sft", "causal-lm", "seq2seq"):
@@ -105,7 +109,7 @@ def answer_to(built: Built, prompt: str) -> str:
         )
         ids = inputs["input_ids"][0][first : last + 1]
         return cast("str", tokenizer.decode(ids, skip_special_tokens=True)) or "no answer"
-    ids = cast("Tensor", inputs["input_ids"][0])
+    ids = inputs["input_ids"][0]
     masks = ids.eq(cast("int", tokenizer.mask_token_id)).nonzero().flatten().tolist()
     if not masks:
         return f"the prompt has no {tokenizer.mask_token}"

@@ -88,8 +88,8 @@ def _entity_f1(predicted: np.ndarray, true: np.ndarray, names: Sequence[str]) ->
     hit = claimed = wanted = 0
     for guess, label in zip(predicted, true, strict=True):
         kept = label != IGNORED
-        ours = _entities([names[i] for i in guess[kept].tolist()])
-        theirs = _entities([names[i] for i in label[kept].tolist()])
+        ours = _entities([names[int(i)] for i in guess[kept]])
+        theirs = _entities([names[int(i)] for i in label[kept]])
         hit += len(ours & theirs)
         claimed += len(ours)
         wanted += len(theirs)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -100,12 +101,18 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         await super().fill()
         self.query_one("#train-pages Tabs").focus()
         self.runs_changed(self._runs)
+        self._import_monitor()
         if self._path:
             await (await self._monitor()).watch_foreign(self._path)
             return
         active = next((run for run in self._runs if run.active), None)
         if active is not None:  # who comes back wants to see what goes on
             await self._watch(active.id)
+
+    @work(thread=True, group="import", exit_on_error=False)
+    def _import_monitor(self) -> None:
+        """Import what the Monitor needs before anybody asks for it."""
+        importlib.import_module("hfterm.screens.train.monitor")
 
     def _entries(self) -> list[TabEntry[TrainPage]]:
         def new(id_: str) -> TrainPage:
@@ -190,7 +197,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
             return
         monitor.watch_run_of(run)
         self._say()
-        monitor.query(".monitor-chart").first().focus()
+        monitor.board.go_into()
 
     async def _monitor(self) -> MonitorPage:
         from hfterm.screens.train.monitor import MonitorPage
