@@ -130,6 +130,8 @@ class HftermApp(TerminalClipboard, KeysInOrder):
 
         for screen in self._workbench_screens():
             screen.runs_changed(runs)
+        if ended:
+            self.bell()
         for run in ended:
             text, severity = ending(run)
             self.notify(displayable(text), title="Run", severity=severity, timeout=12, markup=False)

@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from hfterm import paths
-from hfterm.errors import HftermError
 from hfterm.training import run_files as files
 from hfterm.training.curves import CurveSource
 from hfterm.training.metrics_file import LineTail, MetricsTail
@@ -159,14 +158,9 @@ def watch_path(path: str) -> list[Watched]:
     """
     from hfterm.training.foreign.detect import detect_all, open_source
 
-    found = detect_all(Path(path).expanduser())
-    if not found:
-        raise HftermError(
-            "no-run", f"No run was found in {path}.",
-            "Name a folder of Trainer, TensorBoard, wandb (offline) or LLaMA-Factory.",
-        )  # fmt: skip
+    found = detect_all(path)
     return [
-        watch_run(Path(one.path))
+        watch_run(Path(one.path).parent)
         if one.kind == "hfterm"
         else Watched(one.name, Path(one.path), open_source(one), one.kind)
         for one in found

@@ -21,6 +21,7 @@ CHART_WIDTH = 56
 """Cells that a chart needs to be worth its place beside another."""
 
 CHART_HEIGHT = 9
+EMPTY = "What the run logs is drawn here."
 
 
 class ChartBoard(Container):
@@ -42,7 +43,7 @@ class ChartBoard(Container):
     def compose(self) -> ComposeResult:
         """All charts there can be; those without a place are not drawn."""
         for number in range(MOST):
-            yield Chart(empty="What the run logs is drawn here.", id=f"{self.id}-{number}")
+            yield Chart(empty=EMPTY, id=f"{self.id}-{number}")
 
     @property
     def charts(self) -> list[Chart]:
@@ -63,6 +64,7 @@ class ChartBoard(Container):
         shown = self._ordered()
         for number, chart in enumerate(self.charts):
             if number >= len(shown):
+                chart.set_empty("" if shown else EMPTY)
                 chart.set_lines("", [], None, axis)
                 continue
             group = shown[number]

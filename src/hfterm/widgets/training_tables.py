@@ -13,6 +13,7 @@ from hfterm.training.recipe import LESS_IS_BETTER, Recipe
 from hfterm.training.recipe_text import as_table
 from hfterm.training.run_types import Checkpoint, RunEvent, RunSample, SystemRow
 from hfterm.training.store import Run
+from hfterm.training.watch_list import WatchedPath
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows, Tone, Value
 from hfterm.widgets.model_tables import size_text
 from hfterm.widgets.training_words import STATUS, duration, figure, moment, share, status_text
@@ -20,13 +21,17 @@ from hfterm.widgets.training_words import STATUS, duration, figure, moment, shar
 NOTHING = Cell("–", "dim")
 
 
-def run_rows(runs: Sequence[Run], marked: frozenset[str] = frozenset()) -> Rows:
-    """A row a run."""
+def run_rows(
+    runs: Sequence[Run],
+    marked: frozenset[str] = frozenset(),
+    watched: Sequence[WatchedPath] = (),
+) -> Rows:
+    """A row a run; after them those of other programs, told apart by whose they are."""
     columns = (
         GridColumn("", most=1, name="marked"),
         GridColumn("status", most=11),
         GridColumn("run", most=34),
-        GridColumn("method", most=10),
+        GridColumn("method", most=13),
         GridColumn("step", right=True, most=17),
         GridColumn("done", right=True),
         GridColumn("left", right=True),
@@ -74,6 +79,10 @@ def run_rows(runs: Sequence[Run], marked: frozenset[str] = frozenset()) -> Rows:
                 state.seconds, state.peak_memory, note.strip(),
             ]
         )  # fmt: skip
+    for entry in watched:
+        texts = ["", "◇ watched", entry.name, entry.kind, *["–"] * 8, entry.path]
+        cells.append([Cell(displayable(text), "dim") for text in texts])
+        values.append([False, "watched", entry.name, entry.kind, *[None] * 8, entry.path])
     return Rows(columns, cells, values)
 
 

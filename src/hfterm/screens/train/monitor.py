@@ -52,6 +52,13 @@ STALL = 60.0
 """Seconds without a word from a running run after which it is said."""
 
 BELOW = ("events", "log", "samples", "checkpoints", "system")
+EMPTY = {
+    "events": "Nothing happened yet.",
+    "log": "Nothing was printed yet.",
+    "samples": "No prompts: give some in the recipe, they are asked at each evaluation.",
+    "checkpoints": "No checkpoint yet.",
+    "system": "Nothing was measured yet.",
+}
 LOW = 5
 """Lines of the table below the charts, where there are few."""
 
@@ -129,11 +136,11 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
             return
         self._run = None
         self._open(found[0])
+        self.board.go_into()
         if len(found) > 1:
-            names = ", ".join(one.name for one in found[1:6])
             self.notice.show(
-                f"There are {len(found)} runs in {path}: {found[0].name} is shown.",
-                f"f on the Runs tab with one of the others: {names}", "note",
+                f"There are {len(found)} runs in {path}: that of {found[0].kind} is shown.",
+                "The Runs tab has the others.", "note",
             )  # fmt: skip
 
     def _open(self, watched: Watched) -> None:
@@ -293,12 +300,12 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
     def _show_below(self, *, anew: bool = False) -> None:
         grid = self.query_one("#monitor-below", DataGrid)
         source = self._below()
-        empty = {
-            "events": "Nothing happened yet.", "log": "Nothing was printed yet.",
-            "samples": "No prompts: give some in the recipe, they are asked at each evaluation.",
-            "checkpoints": "No checkpoint yet.", "system": "Nothing was measured yet.",
-        }  # fmt: skip
-        grid.empty = empty[self.query_one("#monitor-below-what", Choice).value]
+        what = self.query_one("#monitor-below-what", Choice).value
+        watched = self._watched
+        if watched is not None and not watched.own and what != "checkpoints":
+            grid.empty = f"Of a run of {watched.kind} the metrics are read, and its checkpoints."
+        else:
+            grid.empty = EMPTY[what]
         grid.set_source(source, cursor=0 if anew or not grid.has_focus else None)
 
     def _below(self) -> GridSource:

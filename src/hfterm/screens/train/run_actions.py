@@ -127,6 +127,10 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
     @work(group="runs-do", exit_on_error=False)
     async def action_delete(self) -> None:
         """Delete, after a yes."""
+        await self.delete_chosen()
+
+    async def delete_chosen(self) -> None:
+        """Delete the run, after a yes that knows what it frees."""
         run = self._chosen()
         if run is None:
             return

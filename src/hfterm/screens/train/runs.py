@@ -16,6 +16,7 @@ from hfterm.screens.train.page import ForeignWanted, Marked, RunWanted
 from hfterm.screens.train.run_actions import RunPage
 from hfterm.text import foreign
 from hfterm.training import store
+from hfterm.training.watch_list import WatchedPath, add_path, remove_path, watched_paths
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.modals import Prompt
@@ -66,6 +67,7 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
     _runs: tuple[Run, ...] = ()
     _shown: tuple[Run, ...] = ()
     _marked: frozenset[str] = frozenset()
+    _watched: tuple[WatchedPath, ...] = ()
 
     def body(self) -> ComposeResult:
         """A filter, an order, the table."""
@@ -88,6 +90,12 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
         row = self.grid.cursor_row
         return self._shown[row] if row < len(self._shown) else None
 
+    @property
+    def _foreign(self) -> WatchedPath | None:
+        """The run of another program under the cursor."""
+        row = self.grid.cursor_row - len(self._shown)
+        return self._watched[row] if 0 <= row < len(self._watched) else None
+
     def show_runs(self, runs: Sequence[Run]) -> None:
         """Other runs, or the same in another state; the cursor stays on its run."""
         self._runs = tuple(runs)
@@ -96,21 +104,31 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
     @on(Input.Changed, "#runs-filter")
     @on(Choice.Changed, "#runs-order")
     def _arrange(self) -> None:
-        current = self.current
+        current, entry = self.current, self._foreign
         words = self.query_one("#runs-filter", Input).value.casefold().split()
         order = ORDERS[self.query_one("#runs-order", Choice).value]
         self._shown = tuple(sorted((run for run in self._runs if _matches(run, words)), key=order))
-        ids = [run.id for run in self._shown]
-        row = ids.index(current.id) if current is not None and current.id in ids else 0
-        self.grid.set_source(run_rows(self._shown, self._marked))
-        self.grid.move_to(row)
+        self._watched = tuple(
+            one for one in watched_paths()
+            if all(word in f"{one.name} {one.kind} {one.path}".casefold() for word in words)
+        )  # fmt: skip
+        keys: list[str | WatchedPath] = [*(run.id for run in self._shown), *self._watched]
+        wanted = current.id if current is not None else entry
+        self.grid.set_source(run_rows(self._shown, self._marked, self._watched))
+        self.grid.move_to(keys.index(wanted) if wanted in keys else 0)
         self._say()
 
     @on(DataGrid.RowHighlighted, "#runs-grid")
     def _say(self) -> None:
         """What the run under the cursor is, and why it ended."""
         run = self.current
+        entry = self._foreign
         content = about_run(run) if run is not None else Content("")
+        if entry is not None:
+            content = foreign(
+                f"{entry.path}\nA run of {entry.kind}: it is only read. Enter watches it, "
+                "d forgets it.", "$text-muted", lines=True,
+            )  # fmt: skip
         about = self.query_one("#runs-about", Static)
         if str(about.content) != content.plain:
             about.update(content)
@@ -118,7 +136,10 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
     @on(DataGrid.RowChosen, "#runs-grid")
     def _row_chosen(self, event: DataGrid.RowChosen) -> None:
         event.stop()
-        self.post_message(RunWanted(self._shown[event.row].id))
+        if self.current is not None:
+            self.post_message(RunWanted(self.current.id))
+        elif self._foreign is not None:
+            self.post_message(ForeignWanted(self._foreign.path))
 
     # -- what is done with runs ---------------------------------------------------------------
 
@@ -169,8 +190,19 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
                 "", "path",
             )
         )  # fmt: skip
-        if told:
+        if told and await self.do(lambda: add_path(told)):
+            self._arrange()
             self.post_message(ForeignWanted(told))
+
+    @work(group="runs-do", exit_on_error=False)
+    async def action_delete(self) -> None:
+        """Delete a run, after a yes; one of another program is only forgotten."""
+        entry = self._foreign
+        if entry is None:
+            await self.delete_chosen()
+            return
+        if await self.do(lambda: remove_path(entry)):
+            self._arrange()
 
     def exported(self) -> tuple[str, GridSource] | None:
         """The runs."""
