@@ -49,6 +49,10 @@ bench: $(TEST_STAMP)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/memory.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/attention.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/heatmap.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/curves.py
+	$(BIN)/python benchmarks/chart.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/monitor.py
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hfterm needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
