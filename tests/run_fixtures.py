@@ -201,8 +201,11 @@ def make_run(
     ended = began + took if ran and not active else 0.0
     failure = error
     if status == "failed" and failure is None:
-        failure = RunFailure("nan-loss", f"The loss is no number any more, at step {steps}.",
-                             "Resume it from the last checkpoint with a smaller learning rate.")  # fmt: skip
+        failure = RunFailure(
+            "nan-loss",
+            f"The loss is no number any more, at step {steps}.",
+            "Resume it from the last checkpoint with a smaller learning rate.",
+        )
     mark = files.mark_of(os.getpid())
     if status == "died":  # as whoever was killed left it
         mark = ProcessMark(1, 1e12, files.boot_id())
@@ -210,7 +213,8 @@ def make_run(
     files.write_struct(
         folder / files.STATE,
         RunState(
-            status=written, created=created, started=began, ended=0.0 if status == "died" else ended,
+            status=written, created=created, started=began,
+            ended=0.0 if status == "died" else ended,
             beat=began + took if ran else 0.0, host=files.this_host(), order=created,
             supervisor=mark if active or status == "died" else None,
             worker=mark if active or status == "died" else None,
@@ -355,7 +359,8 @@ def folds(methods: Sequence[str] = ("full", "lora"), count: int = 3) -> list[Pat
             made.append(
                 make_run(
                     recipe=one, at=60.0 * len(made), skill=0.80 + 0.05 * place + 0.01 * fold,
-                    seconds=100.0 - 40 * place + fold, memory=(900 - 300 * place + fold) * 1_000_000,
+                    seconds=100.0 - 40 * place + fold,
+                    memory=(900 - 300 * place + fold) * 1_000_000,
                 )
             )  # fmt: skip
     return made

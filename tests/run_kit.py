@@ -116,7 +116,9 @@ def training_at(folder: Path, step: int) -> Run:
     """Wait until a run has logged a step."""
     return wait_for(
         folder,
-        lambda run: run.status in OVER or any(row.get("step", 0) >= step for row in rows_of(folder)),
+        lambda run: (
+            run.status in OVER or any(row.get("step", 0) >= step for row in rows_of(folder))
+        ),
         f"step {step}",
     )
 
@@ -127,6 +129,11 @@ def finished(made: Recipe) -> Path:
     run = wait_over(folder)
     assert run.status == "finished", f"{run.state.error}\n{log_of(folder)}"
     return folder
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint is of."""
+    return int(checkpoint.name.rpartition("-")[2])
 
 
 def kill_worker(folder: Path) -> None:
@@ -189,3 +196,14 @@ def same(one: History, two: History, tolerance: float = 1e-4) -> None:
         assert list(this) == list(that)
         for step, loss in this.items():
             assert math.isclose(loss, that[step], abs_tol=tolerance), (step, loss, that[step])
+
+
+def effective(folder: Path) -> list[dict[str, Any]]:
+    """The rows that no resume has taken back."""
+    kept: list[dict[str, Any]] = []
+    for row in rows_of(folder):
+        if "resumed_from" in row:
+            kept = [one for one in kept if one["step"] <= row["resumed_from"]]
+        else:
+            kept.append(row)
+    return kept

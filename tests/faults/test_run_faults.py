@@ -6,18 +6,27 @@
 from __future__ import annotations
 
 import os
+import pty
 import random
+import resource
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 import run_kit as kit
+from hfterm.errors import HftermError
 from hfterm.training import run_files as files
 from hfterm.training import store
-from waiting import gone, wait_until
+from hfterm.training.recipe import Recipe
+from hfterm.training.run_types import ProcessMark
+from waiting import wait_until
 
 KILLS = int(os.environ.get("HFTERM_KILLS", "0"))
 
@@ -64,7 +73,35 @@ def _kill_at(folder: Path, kind: str, chance: random.Random) -> None:
         kit.kill_worker(folder)
 
 
-@pytest.mark.timeout(60 + 30 * KILLS)
+def _killed_once(folder: Path, kind: str, chance: random.Random) -> float:
+    """Kill a run, see what is left, and resume it. Gives the seconds until it was said.
+
+    Nothing is done to one that comes to its end before; then -1.
+    """
+    _kill_at(folder, kind, chance)
+    struck = time.monotonic()
+    metrics = folder / files.METRICS
+    lines = metrics.read_bytes() if metrics.exists() else b""
+    run = kit.wait_over(folder)
+    if run.status == "finished":
+        return -1
+    took = time.monotonic() - struck
+    assert run.status == "died"
+    assert run.state.error is not None
+    assert "SIGKILL" in run.state.error.message
+    assert run.state.error.remedy
+    whole = files.whole_checkpoints(folder / files.CHECKPOINTS)
+    kit.resume(folder)
+    assert metrics.read_bytes().startswith(lines) if lines else True
+    if lines:
+        wait_until(lambda: metrics.stat().st_size > len(lines), "it goes on")
+        assert metrics.read_bytes().startswith(lines)
+        marker = next(row for row in reversed(kit.rows_of(folder)) if "resumed_from" in row)
+        assert marker["resumed_from"] == (kit.step_of(whole[-1]) if whole else 0)
+    return took
+
+
+@pytest.mark.timeout(120 + 30 * KILLS)
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_kills_lose_no_row_and_change_no_result(method: str, large: Path, rows: Path) -> None:
     recipe = kit.recipe(large, rows, f"method.name={method}")
@@ -73,44 +110,263 @@ def test_kills_lose_no_row_and_change_no_result(method: str, large: Path, rows: 
     chance = random.Random(seed)
     kinds = ["writing", "training", "loading"]
     if KILLS:
-        kinds = [chance.choice(["writing", "training", "training", "loading"]) for _ in range(KILLS)]
-    folder = kit.start(recipe)
-    slowest, torn, killed = 0.0, 0, 0
-    for kind in kinds:
-        _kill_at(folder, kind, chance)
-        struck = time.monotonic()
-        lines = (folder / files.METRICS).read_bytes() if (folder / files.METRICS).exists() else b""
-        run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "died")
-        if run.status == "finished":  # it came to its end before it was killed
-            break
-        slowest = max(slowest, time.monotonic() - struck)
-        killed += 1
-        assert run.status == "died"
-        assert run.state.error is not None
-        assert "SIGKILL" in run.state.error.message
-        assert run.state.error.remedy
-        torn += _being_written(folder)
-        whole = files.whole_checkpoints(folder / files.CHECKPOINTS)
-        kit.wait_over(folder)
-        kit.resume(folder)
-        wait_until(
-            lambda: len((folder / files.METRICS).read_bytes()) > len(lines)
-            if lines
-            else store.read_run(folder).active,
-            "it goes on",
-        )
-        assert (folder / files.METRICS).read_bytes().startswith(lines)
-        if lines and len(whole):
-            last = int(whole[-1].name.rpartition("-")[2])
-            assert {"resumed_from": last}.items() <= {
-                key: value
-                for row in kit.rows_of(folder)
-                for key, value in row.items()
-                if key == "resumed_from"
-            }.items()
+        kinds = [
+            chance.choice(["writing", "training", "training", "loading"]) for _ in range(KILLS)
+        ]
+    times: list[float] = []
+    torn = runs = 0
+    while kinds:
+        folder = kit.start(recipe)
+        runs += 1
+        kills = 0
+        while kinds and (took := _killed_once(folder, kinds[0], chance)) >= 0:
+            times.append(took)
+            kills += 1
+            kinds.pop(0)
+            torn += _being_written(folder)
+        run = kit.wait_over(folder)
+        assert run.status == "finished", kit.log_of(folder)
+        assert run.state.attempts == kills + 1
+        assert not _being_written(folder)
+        kit.same(kit.history(folder), reference)
+    print(f"{method}: {len(times)} kills in {runs} runs, {torn} torn checkpoints, "
+          f"died after {max(times):.2f} s at most, {seed=}")  # fmt: skip
+
+
+def _long(model: Path, rows: Path, *settings: str) -> Recipe:
+    """A run with steps enough to do something to it; a resume has little left to do."""
+    return kit.recipe(
+        model, rows, "training.epochs=50", "training.save_every=50", "training.eval_every=1200",
+        *settings,
+    )  # fmt: skip
+
+
+def _shorter(folder: Path) -> str:
+    """The setting that lets a long run end a few steps after its last checkpoint."""
+    whole = files.whole_checkpoints(folder / files.CHECKPOINTS)
+    return f"training.max_steps={(kit.step_of(whole[-1]) if whole else 0) + 6}"
+
+
+def _kill(mark: ProcessMark | None) -> None:
+    assert mark is not None
+    os.kill(mark.pid, signal.SIGKILL)
+    wait_until(lambda: not files.is_alive(mark), "killed")
+
+
+# -- the one that watches --------------------------------------------------------------------
+
+
+def test_a_run_goes_on_without_its_supervisor(model: Path, rows: Path) -> None:
+    folder = kit.start(_long(model, rows))
+    state = kit.training_at(folder, 3).state
+    _kill(state.supervisor)
+    before = len(kit.rows_of(folder))
+    run = kit.training_at(folder, before + 10)
+    assert run.status == "running"
+    with pytest.raises(HftermError, match="is running"):
+        store.start(folder)
+    # it hears of a stop, and what became of it is read from its own account
+    store.stop(run)
+    assert store.read_run(folder).status in ("stopping", "stopped")
+    run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "over")
+    assert run.status == "stopped"
+    assert run.state.seconds > 0
+    kit.resume(folder, _shorter(folder))
+    state = kit.wait_for(folder, lambda run: run.state.worker, "a worker").state
+    _kill(state.supervisor)
+    run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "over")
+    assert run.status == "finished", kit.log_of(folder)
+    assert len(kit.history(folder).losses) == run.progress.total_steps
+
+
+def test_both_killed_is_died_and_can_be_resumed(model: Path, rows: Path) -> None:
+    folder = kit.start(_long(model, rows))
+    state = kit.training_at(folder, 3).state
+    _kill(state.supervisor)
+    _kill(state.worker)
+    run = store.read_run(folder)
+    assert run.status == "died"
+    assert run.state.error is not None
+    assert "both were killed" in run.state.error.message
+    assert not run.active
+    kit.resume(folder, _shorter(folder))
+    assert kit.wait_over(folder).status == "finished"
+    kit.history(folder)
+
+
+# -- the one that started it -----------------------------------------------------------------
+
+STARTER = """
+import signal, sys
+from pathlib import Path
+from hfterm.training import store
+store.start(Path(sys.argv[1]))
+print("started", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("way", ["the terminal is closed", "the starter is killed"])
+def test_a_run_outlives_its_starter_and_terminal(way: str, model: Path, rows: Path) -> None:
+    folder = store.create(_long(model, rows))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", STARTER, str(folder)])
+    said = b""
+    while b"started" not in said:
+        said += os.read(terminal, 1000)
+    kit.training_at(folder, 1)
+    if way == "the starter is killed":
+        os.kill(pid, signal.SIGKILL)
+    os.close(terminal)
+    os.waitpid(pid, 0)  # closing it hangs up, which ends the starter
+    before = len(kit.rows_of(folder))
+    run = kit.training_at(folder, before + 10)
+    assert run.status == "running"
+    supervisor, worker = run.state.supervisor, run.state.worker
+    assert supervisor is not None
+    assert worker is not None
+    for mark in (supervisor, worker):
+        os.kill(mark.pid, signal.SIGHUP)
+    kit.training_at(folder, before + 20)
+    assert os.getsid(worker.pid) not in (os.getsid(0), pid)
+    store.stop(store.read_run(folder))
+    assert kit.wait_over(folder).status == "stopped"
+
+
+# -- what runs out, or is gone ---------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A disk of 24 MB, on which the runs are."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    monkeypatch.setenv("XDG_DATA_HOME", str(place))
+    yield place
+    subprocess.run(["umount", "-l", str(place)])
+
+
+def _fill(path: Path, leave: int) -> None:
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while file.write(b"0" * 65536) == 65536:
+            pass
+    os.truncate(path, max(0, path.stat().st_size - leave))
+
+
+@pytest.mark.parametrize("leave", [0, 700_000])
+def test_a_full_disk_is_said_and_mended(
+    leave: int, model: Path, rows: Path, small_disk: Path
+) -> None:
+    """Either no row can be written, or only a part of a checkpoint."""
+    folder = kit.start(_long(model, rows))
+    kit.wait_for(
+        folder, lambda _: files.whole_checkpoints(folder / files.CHECKPOINTS), "a checkpoint"
+    )
+    before = kit.rows_of(folder)
+    _fill(small_disk / "filler", leave)
+    run = kit.wait_over(folder)
+    assert run.status == "failed", run.state
+    assert run.state.error is not None
+    assert run.state.error.kind == "no-space", kit.log_of(folder)
+    assert "Free some room" in run.state.error.remedy
+    assert kit.rows_of(folder)[: len(before)] == before
+    assert not files.torn_checkpoints(folder / files.CHECKPOINTS)
+    (small_disk / "filler").unlink()
+    kit.resume(folder, _shorter(folder), "training.keep=1")
     run = kit.wait_over(folder)
     assert run.status == "finished", kit.log_of(folder)
-    assert run.state.attempts == killed + 1
-    assert not _being_written(folder)
-    kit.same(kit.history(folder), reference)
-    print(f"{method}: {killed} kills, {torn} torn checkpoints, died within {slowest:.2f} s, {seed=}")
+    assert len(kit.history(folder).losses) == run.progress.total_steps
+
+
+def test_data_that_is_gone_is_named(model: Path, rows: Path) -> None:
+    away = rows.with_name("away.jsonl")
+    recipe = _long(model, rows)
+    folder = store.create(recipe)
+    rows.rename(away)
+    store.start(folder)
+    run = kit.wait_over(folder)
+    for _ in range(2):
+        assert run.status == "failed"
+        assert run.state.error is not None
+        assert run.state.error.kind == "not-found"
+        assert str(rows) in run.state.error.message
+        assert "put the file back" in run.state.error.remedy
+        if not kit.rows_of(folder):
+            away.rename(rows)
+            kit.resume(folder)
+            kit.training_at(folder, 60)
+            store.stop(store.read_run(folder))
+            assert kit.wait_over(folder).status == "stopped"
+            rows.rename(away)
+            kit.resume(folder)
+            run = kit.wait_over(folder)
+    kit.history(folder)
+    assert len(kit.rows_of(folder)) >= 60
+
+
+def test_a_loss_that_is_no_number_is_mended_by_a_smaller_rate(model: Path, rows: Path) -> None:
+    recipe = kit.recipe(
+        model, rows, "training.optimizer=sgd", "training.learning_rate=100", "training.warmup=24",
+        "training.max_grad_norm=0", "training.epochs=4", "training.save_every=2",
+        "training.log_every=3", "training.eval_every=1000",
+    )  # fmt: skip
+    folder = kit.start(recipe)
+    run = kit.wait_over(folder)
+    assert run.status == "failed", kit.rows_of(folder)
+    assert run.state.error is not None
+    assert run.state.error.kind == "nan-loss"
+    assert "training.learning_rate" in run.state.error.remedy
+    kept = [row for row in kit.rows_of(folder) if "loss" in row]
+    assert kept
+    alerts = [event for event in store.events_of(folder) if event.kind == "alert"]
+    assert "no number" in alerts[-1].text
+    last = files.whole_checkpoints(folder / files.CHECKPOINTS)[-1]
+    kit.resume(folder, "training.learning_rate=1e-4", f"training.max_steps={kit.step_of(last) + 9}")
+    run = kit.wait_over(folder)
+    assert run.status == "finished", run.state.error
+    rates = [row["learning_rate"] for row in kit.effective(folder) if "learning_rate" in row]
+    assert rates[-1] <= 1e-4
+    losses = [row["loss"] for row in kit.effective(folder) if "loss" in row]
+    assert all(isinstance(loss, float) for loss in losses)
+
+
+def test_a_loss_that_is_no_number_can_be_gone_on_with(model: Path, rows: Path) -> None:
+    recipe = kit.recipe(
+        model, rows, "training.optimizer=sgd", "training.learning_rate=100",
+        "training.max_grad_norm=0", "training.epochs=2", "training.on_nan=continue",
+    )  # fmt: skip
+    folder = kit.finished(recipe)
+    rows_there = [row for row in kit.rows_of(folder) if "loss" in row]
+    assert [row["step"] for row in rows_there] == list(range(1, 49))
+    assert rows_there[-1]["loss"] == "NaN"
+    alerts = [event for event in store.events_of(folder) if event.kind == "alert"]
+    assert len([event for event in alerts if "no number" in event.text]) == 1
+
+
+def test_no_memory_is_said_and_mended(model: Path, tmp_path: Path) -> None:
+    rows = kit.build_rows(tmp_path, 6000)
+    recipe = kit.recipe(
+        model, rows, "data.train=train[:96]", "data.eval=train", "training.eval_batch_size=6000",
+        "training.eval_every=24", "training.epochs=2",
+    )  # fmt: skip
+    folder = kit.start(recipe)
+    worker = kit.training_at(folder, 1).state.worker
+    assert worker is not None
+    pages = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + 20_000_000
+    resource.prlimit(worker.pid, resource.RLIMIT_AS, (limit, limit))
+    run = kit.wait_over(folder)
+    assert run.status == "failed", run.state
+    assert run.state.error is not None
+    assert run.state.error.kind == "out-of-memory", kit.log_of(folder)
+    assert "batch_size" in run.state.error.remedy
+    assert len(kit.history(folder).losses) == 24
+    kit.resume(folder, "training.eval_batch_size=100", "training.max_steps=30")
+    assert kit.wait_over(folder).status == "finished", kit.log_of(folder)
+    assert len(kit.history(folder).losses) == 30

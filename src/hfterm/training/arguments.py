@@ -26,6 +26,19 @@ LIBRARY: dict[str, object] = {
 }
 """What transformers has where nobody says: a script need not repeat it."""
 
+OPTIMIZERS = (
+    "adamw_torch_fused", "adamw_torch", "adafactor", "sgd", "adagrad", "rmsprop", "ademamix",
+    "stable_adamw", "adamw_anyprecision", "adamw_torch_4bit", "adamw_torch_8bit",
+    "adamw_torch_xla", "adamw_torch_npu_fused", "adamw_bnb_8bit", "adamw_8bit", "ademamix_8bit",
+    "lion_8bit", "lion_32bit", "paged_adamw_32bit", "paged_adamw_8bit", "paged_ademamix_32bit",
+    "paged_ademamix_8bit", "paged_lion_32bit", "paged_lion_8bit", "rmsprop_bnb",
+    "rmsprop_bnb_8bit", "rmsprop_bnb_32bit", "galore_adamw", "galore_adamw_8bit",
+    "galore_adafactor", "galore_adamw_layerwise", "galore_adamw_8bit_layerwise",
+    "galore_adafactor_layerwise", "lomo", "adalomo", "grokadamw", "schedule_free_radam",
+    "schedule_free_adamw", "schedule_free_sgd", "apollo_adamw", "apollo_adamw_layerwise",
+)  # fmt: skip
+"""What transformers has; the first is its default."""
+
 
 def trainer_arguments(recipe: Recipe, *, evaluates: bool) -> dict[str, object]:
     """The arguments by name, but for the folder and the device.

@@ -159,7 +159,7 @@ def keep_gradients(model: torch.nn.Module) -> None:
     import bitsandbytes
 
     for module in model.modules():
-        if isinstance(module, bitsandbytes.nn.Linear4bit):
+        if isinstance(module, bitsandbytes.nn.Linear4bit):  # pyright: ignore[reportPrivateImportUsage]
             module.support_avx512bf16_for_cpu = False
 
 

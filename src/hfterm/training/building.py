@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
+from hfterm.inference.code_opening import has_tokenizer
 from hfterm.inference.loading import memory_errors
 from hfterm.job import Job
 from hfterm.models.opening import find
 from hfterm.models.types import ModelSource
 from hfterm.training.arguments import trainer_arguments
 from hfterm.training.base_model import device_of, load_base, with_method
+from hfterm.training.code_model import no_tokenizer
 from hfterm.training.data import splits
 from hfterm.training.encoding import encode_rows
 from hfterm.training.labels import check_held, label_names
@@ -25,6 +27,7 @@ from hfterm.training.scoring import Score, reduce_logits, scorer
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
 Collator = Callable[[list[dict[str, object]]], dict[str, object]]
@@ -85,6 +88,7 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
     with memory_errors(recipe.model.ref):
         model, new = load_base(recipe, source, names, job)
         model = with_method(recipe, model)
+    _check_ids(recipe, tokenizer, model, encoded)
     parameters = list(model.parameters())
     return Built(
         recipe=recipe,
@@ -101,6 +105,24 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
         train_rows=counts[0],
         eval_rows=counts[1],
     )
+
+
+def _check_ids(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, rows: Dataset
+) -> None:
+    """Refuse a tokenizer with tokens that the model has no embeddings for."""
+    known = cast("Tensor", model.get_input_embeddings().weight).shape[0]
+    if len(tokenizer) <= known:
+        return
+    ids = cast("list[list[int]]", rows["input_ids"][:])
+    highest = max(max(row, default=0) for row in ids)
+    if highest >= known:
+        raise HftermError(
+            "other-tokenizer",
+            f"The tokenizer gives the token {highest:,}, and {recipe.model.ref} knows {known:,}: "
+            "they do not belong together.",
+            "Name the model's own tokenizer in model.tokenizer, or leave it out.",
+        )
 
 
 def _counted(model: PreTrainedModel) -> int:
@@ -121,23 +143,27 @@ def open_tokenizer(
     """
     from transformers import AutoTokenizer
 
-    folder = source.path
-    if recipe.model.tokenizer:
-        folder = find(recipe.model.tokenizer, job or Job()).path
+    folder, gguf = source.path, source.gguf
+    if recipe.model.tokenizer and has_tokenizer(recipe.model.tokenizer):
+        folder, gguf = recipe.model.tokenizer, ""  # a tokenizer alone, just trained say
+    elif recipe.model.tokenizer:
+        other = find(recipe.model.tokenizer, job or Job())
+        folder, gguf = other.path, other.gguf
+    if not gguf and not has_tokenizer(folder):
+        raise no_tokenizer(recipe.model.tokenizer or recipe.model.ref)
     try:
         tokenizer = cast(
             "PreTrainedTokenizerBase",
             AutoTokenizer.from_pretrained(
-                folder, trust_remote_code=False, local_files_only=True,
-                **({"gguf_file": source.gguf} if source.gguf and folder == source.path else {}),
+                folder,
+                trust_remote_code=False,
+                local_files_only=True,
+                **({"gguf_file": gguf} if gguf else {}),
             ),
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise HftermError(
-            "no-tokenizer",
-            f"{recipe.model.ref} has no tokenizer that can be opened.",
-            "Name another model's in model.tokenizer.",
-        ) from error
+        )
+    except Exception as error:
+        # tokenizers raises plain Exception for a file that is broken, transformers many others
+        raise no_tokenizer(recipe.model.tokenizer or recipe.model.ref) from error
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
             raise HftermError(
@@ -184,15 +210,22 @@ def training_arguments(recipe: Recipe, folder: Path, *, evaluates: bool) -> Trai
 
     on_cpu = device_of(recipe) == "cpu" and not recipe.training.accelerate_config
     told = trainer_arguments(recipe, evaluates=evaluates)
-    return TrainingArguments(
-        output_dir=str(folder),
-        include_num_input_tokens_seen="non_padding",
-        dataloader_pin_memory=not on_cpu,
-        use_cpu=on_cpu,
-        disable_tqdm=True,
-        report_to="none",
-        **told,  # pyright: ignore[reportArgumentType]
-    )
+    try:
+        return TrainingArguments(
+            output_dir=str(folder),
+            include_num_input_tokens_seen="non_padding",
+            dataloader_pin_memory=not on_cpu,
+            use_cpu=on_cpu,
+            disable_tqdm=True,
+            report_to="none",
+            **told,  # pyright: ignore[reportArgumentType]
+        )
+    except (ValueError, TypeError, ImportError) as error:
+        raise HftermError(
+            "bad-training",
+            f"transformers refuses what [training] says: {error}",
+            "Change the key that it names.",
+        ) from error
 
 
 def preprocess(recipe: Recipe) -> Callable[[object, object], object] | None:

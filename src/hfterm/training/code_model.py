@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
+from hfterm.inference.code_opening import has_tokenizer
 from hfterm.models.code_parts import source_of
 from hfterm.models.types import HEADS, ModelSource
 from hfterm.training.recipe import AUTO_CLASSES, Recipe
@@ -63,13 +64,23 @@ def adapter_error(ref: str) -> HftermError:
     )
 
 
+def no_tokenizer(ref: str) -> HftermError:
+    """The error for a model without a tokenizer."""
+    return HftermError(
+        "no-tokenizer",
+        f"{ref} has no tokenizer that can be opened.",
+        "Name another model's in model.tokenizer.",
+    )
+
+
 def tokenizer_lines(recipe: Recipe, source: ModelSource) -> str:
     """``tokenizer``, with a token to pad with."""
-    if recipe.model.tokenizer:
-        source = resolve_model(recipe.model.tokenizer, ())
-    extra = f", gguf_file={source.gguf!r}" if source.gguf else ""
+    named = recipe.model.tokenizer
+    if named and not has_tokenizer(named):
+        source, named = resolve_model(named, ()), ""
+    extra = f", gguf_file={source.gguf!r}" if source.gguf and not named else ""
     return (
-        f"tokenizer = AutoTokenizer.from_pretrained({source_of(source)!r}{extra})\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({named or source_of(source)!r}{extra})\n"
         "if tokenizer.pad_token is None:\n"
         "    tokenizer.pad_token = tokenizer.eos_token\n"
     )

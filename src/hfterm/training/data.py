@@ -15,7 +15,8 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.refs import HUB_ID, installed
 from hfterm.job import Job
-from hfterm.training.recipe import COLUMNS, OPTIONAL_COLUMNS, DataPart, Recipe
+from hfterm.training.recipe import DataPart, Recipe
+from hfterm.training.rows import roles_of, shown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,6 +26,16 @@ BUILDERS = {
     ".parquet": "parquet", ".txt": "text", ".text": "text",
 }  # fmt: skip
 """The builder of `datasets` for each kind of file."""
+
+
+FORMATS = {
+    "csv": "has a line that names the columns, then one row a line, in UTF-8; what holds commas, "
+    "quotes or line ends stands in double quotes",
+    "json": "has one JSON object a line, in UTF-8, with the same kind of value in each",
+    "parquet": "is what pandas, polars or datasets write as Parquet",
+    "text": "has one text a line, in UTF-8",
+}
+"""What each kind of file is like."""
 
 
 def local_files(ref: str) -> list[str]:
@@ -42,18 +53,25 @@ def local_files(ref: str) -> list[str]:
                 "Name reviews or sms-spam.",
             )
         return [str(path)]
-    path = Path(ref).expanduser()
-    if any(sign in ref for sign in "*?["):
-        found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # absolute ones as well
+    if ref.endswith(".py"):
+        raise script_error(ref)
+    try:
+        path = Path(ref).expanduser()
+        is_file, is_dir = path.is_file(), path.is_dir()
+        globbed = (
+            sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # absolute ones as well
+            if any(sign in ref for sign in "*?[") and not is_file
+            else None
+        )
+    except (OSError, ValueError, RuntimeError):  # a name that no path can have
+        raise _nothing(ref) from None
+    if is_file:
+        return [str(path)]
+    if globbed is not None:
+        found = [name for name in globbed if Path(name).is_file()]
         if not found:
             raise HftermError("not-found", f"No file matches {ref}.", "Check data.ref.")
         return found
-    try:
-        if path.is_file():
-            return [str(path)]
-        is_dir = path.is_dir()
-    except OSError:  # a name that no path can have
-        is_dir = False
     if is_dir:
         found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in BUILDERS)
         if found:
@@ -72,14 +90,17 @@ def local_files(ref: str) -> list[str]:
             f"There is no file {ref}.",
             "Check data.ref; put the file back, or name another.",
         )
-    if ref.endswith(".py"):
-        raise script_error(ref)
     if not HUB_ID.match(ref):
-        raise HftermError(
-            "not-found", f"{ref!r} is neither a file here nor a hub id (owner/name).",
-            "Check data.ref.",
-        )  # fmt: skip
+        raise _nothing(ref)
     return []
+
+
+def _nothing(ref: str) -> HftermError:
+    return HftermError(
+        "not-found",
+        f"{shown(ref)} is neither a file here nor a hub id (owner/name).",
+        "Check data.ref.",
+    )
 
 
 def script_error(ref: str) -> HftermError:
@@ -116,26 +137,44 @@ def load_split(
     whole = split if seed is None else split.partition("[")[0].strip()
     with explained(data.ref, split):
         if files:
-            kinds = {BUILDERS.get(Path(file).suffix.lower(), "text") for file in files}
-            if len(kinds) > 1:
-                raise HftermError(
-                    "mixed-files",
-                    f"{data.ref} names files of several kinds ({', '.join(sorted(kinds))}).",
-                    "Name files of one kind.",
-                )
+            kind = _kind(data.ref, files)
             tabs = all(file.lower().endswith(".tsv") for file in files)
             more: dict[str, Any] = {"sep": "\t"} if tabs else {}
-            loaded = load_dataset(kinds.pop(), data_files={"train": files}, split=whole, **more)
+            loaded = load_dataset(kind, data_files={"train": files}, split=whole, **more)
         else:
             loaded = load_dataset(data.ref, data.subset or None, split=whole)
         rows = cast("Dataset", loaded)
         if seed is not None:
             rows = sliced(rows.shuffle(seed=seed), whole, split)
     if not len(rows):
-        raise HftermError(
-            "empty-split", f"The split {split!r} of {data.ref} is empty.", "Take a larger slice."
-        )
+        raise empty_split(data.ref, split)
     return rows
+
+
+def _kind(ref: str, files: Sequence[str]) -> str:
+    """The builder for some files, none of which may be empty."""
+    kinds = sorted({BUILDERS.get(Path(file).suffix.lower(), "text") for file in files})
+    if len(kinds) > 1:
+        raise HftermError(
+            "mixed-files",
+            f"{ref} names files of several kinds ({', '.join(kinds)}).",
+            "Name files of one kind.",
+        )
+    for file in files:
+        if not Path(file).stat().st_size:
+            raise HftermError(
+                "empty-file", f"{file} is empty: it has 0 bytes.", f"It {FORMATS[kinds[0]]}."
+            )
+    return kinds[0]
+
+
+def empty_split(ref: str, split: str) -> HftermError:
+    """The error for a split, or a slice of one, without rows."""
+    return HftermError(
+        "empty-split",
+        f"The split {split!r} of {ref} has no rows.",
+        "Take a larger slice, or check that the file has rows.",
+    )
 
 
 def sliced(rows: Dataset, name: str, split: str) -> Dataset:
@@ -192,7 +231,13 @@ def _explain(ref: str, split: str, error: Exception) -> HftermError:
             f"There is no split {split!r} in {ref}: {_first(error)}",
             "Files have one split, train; slices are written train[:90%] or train[100:200].",
         )
-    if "nrecognized instruction" in text or "instruction" in text.lower():
+    if "corresponds to no data" in text:
+        return empty_split(ref, split)
+    if (
+        "nrecognized instruction" in text
+        or "instruction" in text.lower()
+        or "Percent slice" in text
+    ):
         return HftermError(
             "no-split", f"{split!r} is no split.", "Slices are written train[:90%] or train[100:]."
         )
@@ -202,8 +247,12 @@ def _explain(ref: str, split: str, error: Exception) -> HftermError:
             "Check the connection, or name a file or a starter data set.",
         )  # fmt: skip
     last = _causes(error)[-1]
+    suffix = Path(ref).suffix.lower()
+    told = FORMATS.get(BUILDERS.get(suffix, ""))
     return HftermError(
-        "bad-data", f"{ref} can't be read as rows: {_first(last)}", "Check the file."
+        "bad-data",
+        f"{ref} can't be read as rows: {_first(last)}",
+        f"A {suffix} file {told}." if told else "Look at its files.",
     )
 
 
@@ -264,9 +313,7 @@ def check_columns(recipe: Recipe, there: Sequence[str]) -> None:
     Raises:
         HftermError: ``no-column``.
     """
-    roles = [*COLUMNS[recipe.task]]
-    roles += [r for r in OPTIONAL_COLUMNS.get(recipe.task, ()) if r in recipe.data.columns]
-    for role in roles:
+    for role in roles_of(recipe):
         name = recipe.column(role)
         if name not in there:
             listed = ", ".join(there)

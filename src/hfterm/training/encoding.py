@@ -36,6 +36,7 @@ def encode_rows(
     Raises:
         HftermError: a row is not what the task reads, or none has anything to learn from.
     """
+    _check_room(recipe, tokenizer)
     encode = ENCODERS[recipe.task](recipe, tokenizer, names)
 
     def checked(batch: Batch, numbers: list[int]) -> Encoded:
@@ -67,6 +68,21 @@ def encode_rows(
             "Raise data.max_length, or check the columns.",
         )
     return encoded
+
+
+def _check_room(recipe: Recipe, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a length that special tokens fill: a tokenizer would then cut nothing at all."""
+    if recipe.task == "chat-sft":
+        return
+    pair = recipe.task == "question-answering" or "text_pair" in recipe.data.columns
+    special = tokenizer.num_special_tokens_to_add(pair=pair)
+    if recipe.data.max_length <= special:
+        raise HftermError(
+            "too-short",
+            f"data.max_length = {recipe.data.max_length}: the tokenizer adds {special} special "
+            "tokens, so no room is left for a text.",
+            f"Give more than {special}.",
+        )
 
 
 LEARNT: dict[str, tuple[str, Callable[[list[int]], bool]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
@@ -42,11 +43,11 @@ def label_names(recipe: Recipe, train: Dataset, held: Dataset | None = None) -> 
             "Labels are either words or whole numbers from 0.",
         )  # fmt: skip
     if words and not known:
-        listed = ", ".join(f'"{word}"' for word in words[:8])
+        listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words[:8])
         raise HftermError(
             "labels-are-text",
-            f"The column {column!r} holds words ({', '.join(words[:4])} …), and which is number 0 "
-            "is not told.",
+            f"The column {column!r} holds words ({', '.join(map(shown, words[:4]))}"
+            f"{' …' if len(words) > 4 else ''}), and which is number 0 is not told.",
             f"Say their order under [data]: labels = [{listed}{', …' if len(words) > 8 else ''}]",
         )
     if words:
@@ -54,8 +55,8 @@ def label_names(recipe: Recipe, train: Dataset, held: Dataset | None = None) -> 
         if unknown:
             raise HftermError(
                 "unknown-label",
-                f"The column {column!r} holds {unknown[0]!r}, which is not in data.labels.",
-                f"It has {', '.join(words[:12])}.",
+                f"The column {column!r} holds {shown(unknown[0])}, which is not in data.labels.",
+                f"Name them all: it has {', '.join(map(shown, words[:12]))}.",
             )
         seen = set(words)
     else:
@@ -63,7 +64,7 @@ def label_names(recipe: Recipe, train: Dataset, held: Dataset | None = None) -> 
     if len(seen) < 2:
         raise HftermError(
             "one-class",
-            f"Every row of {recipe.data.train} has the label {next(iter(seen), 'nothing')!r}: "
+            f"Every row of {recipe.data.train} has the label {shown(next(iter(seen), 'nothing'))}: "
             "there is nothing to tell apart.",
             "Take rows of at least two classes; files that are sorted by label need another slice.",
         )
@@ -106,7 +107,7 @@ def label_ids(names: tuple[str, ...], values: Iterable[object]) -> list[int]:
     for value in values:
         known = place.get(value) if isinstance(value, str) else _whole(value)
         if known is None or known >= len(names):
-            told = ", ".join(names[:12])
+            told = ", ".join(map(shown, names[:12]))
             raise HftermError(
                 "unknown-label",
                 f"Some rows have the label {shown(value)}, which is none of those that training "

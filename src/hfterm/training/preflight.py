@@ -6,8 +6,10 @@ training process itself, which says it in the same way.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -15,17 +17,26 @@ from typing import cast
 from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import read_object, resolve_model
+from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
+from hfterm.models.opening import OFFSET_POSITIONS
 from hfterm.models.types import ModelSource
 from hfterm.system import reach
 from hfterm.system.disk import size_text
+from hfterm.training.code_model import adapter_error, no_tokenizer
 from hfterm.training.data import local_files, splits
+from hfterm.training.encoding import no_template
 from hfterm.training.labels import check_held, label_names
 from hfterm.training.recipe import Recipe, expand
+from hfterm.training.rows import Batch, check_rows
+from hfterm.training.targets import unknown_target
 
 HUB_SECONDS = 3.0
 POSITIONS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx")
 SIZES = ("hidden_size", "d_model", "n_embd", "dim")
+ROWS_CHECKED = 1_000
+"""Rows of each split whose shape is looked at before a start; the encoding looks at all."""
+
 OPTIMIZER_BYTES = 8
 """AdamW keeps two float32 numbers for each that it trains."""
 
@@ -46,9 +57,13 @@ def check(recipe: Recipe, job: Job | None = None) -> None:
         _check_file(recipe.training.accelerate_config)
     if source.kind in ("starter", "path", "cache"):
         _check_model(recipe, source)
+        _check_tokenizer(recipe, source)
     train, held = splits(one, job)
     names = label_names(one, train, held)
     check_held(one, names, held)
+    for rows in (train, held):
+        if rows is not None:
+            check_rows(one, cast("Batch", rows[:ROWS_CHECKED]))
 
 
 def _check_hub(recipe: Recipe) -> None:
@@ -78,15 +93,29 @@ def _check_hub(recipe: Recipe) -> None:
 
 def _check_device(recipe: Recipe) -> None:
     device = recipe.model.device
-    if not device.startswith("cuda"):
-        return
-    number = int(device.partition(":")[2] or 0)
-    if not Path(f"/dev/nvidia{number}").exists() and not Path("/dev/kfd").exists():
+    gpu = _gpu(int(device.partition(":")[2] or 0) if device.startswith("cuda") else 0)
+    if (device.startswith("cuda") and not gpu) or (device == "mps" and sys.platform != "darwin"):
         raise HftermError(
             "no-device",
             f"There is no device {device} here.",
             "Choose cpu or auto in model.device; hfterm doctor says what there is.",
         )
+    if recipe.training.precision == "fp16" and (device == "cpu" or not gpu):
+        raise HftermError(
+            "no-device",
+            'training.precision = "fp16" needs a GPU, and there is none.',
+            'Choose "bf16", or "no".',
+        )
+
+
+def _gpu(number: int) -> bool:
+    """Whether there seems to be a GPU; only its driver knows."""
+    return (
+        sys.platform == "darwin"
+        or Path(f"/dev/nvidia{number}").exists()
+        or Path("/dev/kfd").exists()
+        or Path("/dev/dxg").exists()  # WSL
+    )
 
 
 def _check_file(name: str) -> None:
@@ -100,11 +129,7 @@ def _check_file(name: str) -> None:
 
 def _check_model(recipe: Recipe, source: ModelSource) -> None:
     if source.base:
-        raise HftermError(
-            "adapter",
-            f"{recipe.model.ref} is an adapter.",
-            "Merge it into its base first, and train the merged model.",
-        )
+        raise adapter_error(recipe.model.ref)
     if source.weights == "none":
         raise HftermError(
             "no-weights",
@@ -130,11 +155,42 @@ def _check_model(recipe: Recipe, source: ModelSource) -> None:
     _check_space(recipe, shapes)
 
 
+def _check_tokenizer(recipe: Recipe, source: ModelSource) -> None:
+    if recipe.model.tokenizer:
+        if has_tokenizer(recipe.model.tokenizer):  # a tokenizer alone, just trained say
+            folder = Path(recipe.model.tokenizer)
+        else:
+            other = resolve_model(recipe.model.tokenizer, ())
+            if other.kind == "hub" or other.gguf:
+                return
+            folder = Path(other.path)
+    elif source.gguf:
+        return
+    else:
+        folder = Path(source.path)
+    if not has_tokenizer(str(folder)):
+        raise no_tokenizer(recipe.model.tokenizer or recipe.model.ref)
+    if recipe.task == "chat-sft" and not _has_template(folder):
+        raise no_template()
+
+
+def _has_template(folder: Path) -> bool:
+    """Whether a tokenizer's folder has a chat template, in one of the places it may be in."""
+    if (folder / "chat_template.jinja").exists() or (folder / "chat_template.json").exists():
+        return True
+    if any(folder.glob("additional_chat_templates/*")):
+        return True
+    told = folder / "tokenizer_config.json"
+    return told.exists() and bool(read_object(told).get("chat_template"))
+
+
 def _check_length(recipe: Recipe, config: Mapping[str, object]) -> None:
-    limits = [config[name] for name in POSITIONS if isinstance(config.get(name), int)]
-    limit = cast("int", limits[0]) if limits else 0
+    limit = next((v for name in POSITIONS if isinstance(v := config.get(name), int)), 0)
+    if config.get("model_type") in OFFSET_POSITIONS:
+        pad = config.get("pad_token_id")
+        limit -= (pad if isinstance(pad, int) else 1) + 1
     relative = "relative_attention_num_buckets" in config
-    if limit and not relative and recipe.data.max_length > limit:
+    if limit > 0 and not relative and recipe.data.max_length > limit:
         raise HftermError(
             "too-long",
             f"data.max_length = {recipe.data.max_length:,}: {recipe.model.ref} takes {limit:,} "
@@ -172,15 +228,11 @@ def _check_targets(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> Non
     ]
     for target in targets:
         if not any(module == target or module.endswith(f".{target}") for module in modules):
-            from hfterm.training.targets import unknown_target
-
             known = list(dict.fromkeys(module.rpartition(".")[2] for module in modules))
             raise unknown_target(target, known)
 
 
 def _check_space(recipe: Recipe, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    import math
-
     values = sum(math.prod(shape) for shape in shapes.values())
     one = values * (4 + OPTIMIZER_BYTES)
     if recipe.method.name != "full" and not recipe.compare:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, NamedTuple, cast, get_args, get_origin
 import msgspec
 
 from hfterm.errors import HftermError
+from hfterm.training.arguments import OPTIMIZERS
 from hfterm.training.recipe import (
     COLUMNS,
     METRICS,
@@ -193,9 +194,24 @@ def defects(recipe: Recipe) -> list[str]:
             f"training.save_every = {training.save_every}: with load_best it must be a multiple "
             f"of eval_every ({training.eval_every})."
         )
-    if recipe.quantization != "none" and training.processes > 1:
+    if training.load_best and training.save_every and not training.eval_every:
+        found.append(
+            f"training.save_every = {training.save_every}: with load_best both are every so many "
+            "steps, or both after each epoch; give eval_every."
+        )
+    if training.optimizer not in OPTIMIZERS:
+        near = difflib.get_close_matches(training.optimizer, OPTIMIZERS, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(OPTIMIZERS[:8])} …"
+        found.append(f"training.optimizer = {_shown(training.optimizer)}: no such; {hint}")
+    if recipe.model.revision:
+        found.append(
+            f"model.revision = {_shown(recipe.model.revision)}: only a hub id's main branch is "
+            "fetched; for another, fetch it and name its folder in model.ref."
+        )
+    quantized = recipe.quantization != "none" or "qlora" in recipe.compare
+    if quantized and training.processes > 1:
         found.append("training.processes: a quantized base is trained by one process here.")
-    if recipe.method.dora and recipe.quantization == "int8":
+    if recipe.method.dora and quantized and recipe.method.quant == "int8":
         found.append("method.dora = true: not on an int8 base; choose nf4.")
     if not DEVICE.fullmatch(recipe.model.device):
         found.append(

@@ -134,11 +134,13 @@ def read_struct(path: Path, kind: type[T]) -> T | None:
 def append_line(path: Path, value: object) -> None:
     """Add a line of JSON by one write, so that whoever dies leaves whole lines before it."""
     data = msgspec.json.encode(value) + b"\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        written = os.write(descriptor, data)
-        if written < len(data):  # the disk took a part: a later line must not begin inside it
-            os.write(descriptor, b"\n")
+        size = os.fstat(descriptor).st_size
+        # whoever died here, or a full disk, may have left a part of a line
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            data = b"\n" + data
+        os.write(descriptor, data)
     finally:
         os.close(descriptor)
 

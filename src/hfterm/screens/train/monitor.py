@@ -45,7 +45,7 @@ from hfterm.widgets.training_words import duration
 if TYPE_CHECKING:
     from hfterm.training.store import Run
 
-TICK = 1.0
+TICK = 0.5
 """Seconds between two looks at the files of the run."""
 
 STALL = 60.0

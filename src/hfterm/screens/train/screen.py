@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
+from hfterm.errors import HftermError
 from hfterm.screens.engines import Engines
 from hfterm.screens.start import StartOptions
 from hfterm.screens.train.page import (
@@ -82,6 +83,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
     ) -> None:
         super().__init__(engines, modes)
         self._path = start.watch
+        self._seen = False
         self._runs: tuple[Run, ...] = ()
         self._preview: Preview | None = None
 
@@ -89,7 +91,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
     def body(self) -> ComposeResult:
         """The frame."""
-        panel = Vertical(id="train-panel", classes="panel")
+        panel = Vertical(id="train-panel", classes="frame")
         panel.border_title = "Train"
         yield panel
 
@@ -104,9 +106,15 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         self._import_monitor()
         if self._path:
             await (await self._monitor()).watch_foreign(self._path)
-            return
+        if self._runs:
+            self._come_back()
+
+    @work(group="come-back", exit_on_error=False)
+    async def _come_back(self) -> None:
+        """Who comes back while a run goes on wants to see it."""
+        self._seen = True
         active = next((run for run in self._runs if run.active), None)
-        if active is not None:  # who comes back wants to see what goes on
+        if active is not None and self.pages is not None and not self._path:
             await self._watch(active.id)
 
     @work(thread=True, group="import", exit_on_error=False)
@@ -190,12 +198,12 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         from hfterm.training import store
 
         monitor = await self._monitor()
+        run = next((run for run in self._runs if run.id == run_id), None)
         try:
-            run = store.find_run(run_id)
-        except store.HftermError as error:
+            monitor.watch_run_of(run or store.find_run(run_id))
+        except HftermError as error:
             monitor.notice.show_error(error)
             return
-        monitor.watch_run_of(run)
         self._say()
         monitor.board.go_into()
 
@@ -245,8 +253,10 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         count = len(self._runs)
         told = f"{count:,} run{'' if count == 1 else 's'}"
         told += f" · {active} active" if active else ""
-        self.query_one("#train-panel").border_subtitle = told
-        self.query_one(ModeBar).show_subject("Train", told)
+        panel = self.query_one("#train-panel")
+        if panel.border_subtitle != told:  # setting it draws all that is in the panel
+            panel.border_subtitle = told
+            self.query_one(ModeBar).show_subject("Train", told)
 
     # -- actions -------------------------------------------------------------------------------
 
@@ -290,6 +300,8 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         self._runs = tuple(runs)
         if self.pages is None:
             return
+        if not self._seen and runs:
+            self._come_back()
         self._say()
         for page in self.query(TrainPage):
             if page.display and page.children:
