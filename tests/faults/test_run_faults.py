@@ -73,10 +73,11 @@ def _kill_at(folder: Path, kind: str, chance: random.Random) -> None:
         kit.kill_worker(folder)
 
 
-def _killed_once(folder: Path, kind: str, chance: random.Random) -> float:
-    """Kill a run, see what is left, and resume it. Gives the seconds until it was said.
+def _killed_once(folder: Path, kind: str, chance: random.Random) -> tuple[float, bool] | None:
+    """Kill a run, see what is left, and resume it.
 
-    Nothing is done to one that comes to its end before; then -1.
+    Gives the seconds until it was said, and whether a checkpoint was torn; None when the run came
+    to its end before it was killed.
     """
     _kill_at(folder, kind, chance)
     struck = time.monotonic()
@@ -84,13 +85,14 @@ def _killed_once(folder: Path, kind: str, chance: random.Random) -> float:
     lines = metrics.read_bytes() if metrics.exists() else b""
     run = kit.wait_over(folder)
     if run.status == "finished":
-        return -1
+        return None
     took = time.monotonic() - struck
     assert run.status == "died"
     assert run.state.error is not None
     assert "SIGKILL" in run.state.error.message
     assert run.state.error.remedy
     whole = files.whole_checkpoints(folder / files.CHECKPOINTS)
+    torn = _being_written(folder)
     kit.resume(folder)
     assert metrics.read_bytes().startswith(lines) if lines else True
     if lines:
@@ -98,7 +100,7 @@ def _killed_once(folder: Path, kind: str, chance: random.Random) -> float:
         assert metrics.read_bytes().startswith(lines)
         marker = next(row for row in reversed(kit.rows_of(folder)) if "resumed_from" in row)
         assert marker["resumed_from"] == (kit.step_of(whole[-1]) if whole else 0)
-    return took
+    return took, torn
 
 
 @pytest.mark.timeout(120 + 30 * KILLS)
@@ -119,11 +121,11 @@ def test_kills_lose_no_row_and_change_no_result(method: str, large: Path, rows: 
         folder = kit.start(recipe)
         runs += 1
         kills = 0
-        while kinds and (took := _killed_once(folder, kinds[0], chance)) >= 0:
-            times.append(took)
+        while kinds and (killed := _killed_once(folder, kinds[0], chance)):
+            times.append(killed[0])
+            torn += killed[1]
             kills += 1
             kinds.pop(0)
-            torn += _being_written(folder)
         run = kit.wait_over(folder)
         assert run.status == "finished", kit.log_of(folder)
         assert run.state.attempts == kills + 1

@@ -73,7 +73,7 @@ WRONG: dict[str, tuple[str, str]] = {
         "[data]\neval = 'test'\n[training]\nload_best = true\nsave_every = 5",
         "give eval_every",
     ),
-    "no such optimizer": ("[training]\noptimizer = 'adamw'", "did you mean adamw_"),
+    "no such optimizer": ("[training]\noptimizer = 'adamw_fused'", "did you mean adamw_"),
     "a revision": ("[model]\nrevision = 'v2'", "main branch"),
     "a device": ("[model]\ndevice = 'gpu'", "cuda:0"),
     "processes of a quantized base": (
@@ -264,8 +264,8 @@ def test_any_setting_is_a_recipe_or_an_error(recipe: Recipe, texts: list[str]) -
 
 def test_settings_that_set_nothing() -> None:
     recipe = parse_recipe(MINIMAL)
-    wrong = ("", "training.epochs", "=3", "name.x=1", "model=3", "training..x=1", "training.epochs=",
-             "training.epochs=nan", "training.learning_rat=1")  # fmt: skip
+    wrong = ("", "training.epochs", "=3", "name.x=1", "model=3", "training..x=1",
+             "training.epochs=", "training.epochs=nan", "training.learning_rat=1")  # fmt: skip
     for setting in wrong:
         with pytest.raises(HftermError):
             with_values(recipe, [setting])

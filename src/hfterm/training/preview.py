@@ -1,4 +1,4 @@
-"""Look at a recipe's data as the model will take it, and at what it costs.
+"""Look at a recipe's data as the model will take it.
 
 Imports datasets and transformers inside functions: for an engine process.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -17,11 +17,11 @@ from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
 from hfterm.job import Job
 from hfterm.training.data import splits
-from hfterm.training.encoding import IGNORED, encode_rows
+from hfterm.training.encoding import IGNORED, LEARNT, encode_rows
 from hfterm.training.labels import check_held, label_ids, label_names
 from hfterm.training.preflight import warnings_of
 from hfterm.training.preview_types import LabelCount, Preview, PreviewRow, RecipeCost
-from hfterm.training.recipe import AUTO_CLASSES, Recipe, expand
+from hfterm.training.recipe import Recipe, expand
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,6 +31,9 @@ MEASURED = 2_000
 """Rows whose tokens are counted, taken at random."""
 
 SHOWN = 10
+LOOKED_AT = 50
+"""Rows among which those that are shown are looked for."""
+
 BARS = 12
 MUCH_CUT = 0.05
 UNCUT = 1_000_000
@@ -58,7 +61,7 @@ def preview(recipe: Recipe, job: Job | None = None) -> Preview:
     sample = encode_rows(whole, tokenizer, names, train.select(sorted(chosen)))
     lengths = [len(ids) for ids in cast("list[list[int]]", sample["input_ids"][:])]
     cut = sum(length > one.data.max_length for length in lengths)
-    steps = steps_of(one, len(train))
+    steps = steps_of(one, round(len(train) * _teaching(one, sample) / len(chosen)))
     told = warnings_of(
         {found.name: found.train for found in labels},
         {found.name: found.held for found in labels if held is not None},
@@ -70,7 +73,6 @@ def preview(recipe: Recipe, job: Job | None = None) -> Preview:
         )
     if steps < 10:
         told.append(f"It is over after {steps} steps: more rows or epochs, or a smaller batch.")
-    first = encode_rows(one, tokenizer, names, train.select(range(min(SHOWN, len(train)))))
     return Preview(
         columns=tuple((name, _kind(str(kind))) for name, kind in train.features.items()),
         train_rows=len(train),
@@ -80,9 +82,7 @@ def preview(recipe: Recipe, job: Job | None = None) -> Preview:
         measured=len(lengths),
         cut=cut,
         longest=max(lengths),
-        rows=tuple(
-            _row(one, tokenizer, names, cast("dict[str, object]", row), lengths) for row in first
-        ),
+        rows=tuple(_rows(one, whole, tokenizer, names, train)),
         steps=steps,
         warnings=tuple(told),
     )
@@ -112,6 +112,16 @@ def steps_of(recipe: Recipe, rows: int) -> int:
     return math.ceil(training.epochs * per_epoch)
 
 
+def _teaching(recipe: Recipe, sample: Dataset) -> int:
+    """How many of the encoded rows have something to learn from when they are cut."""
+    learnt = LEARNT.get(recipe.task)
+    if learnt is None:
+        return len(sample)
+    column, teaches = learnt
+    values = cast("list[list[int]]", sample[column][:])
+    return sum(teaches(value[: recipe.data.max_length]) for value in values)
+
+
 def histogram(lengths: Sequence[int]) -> tuple[tuple[int, int], ...]:
     """Rows by their number of tokens: (tokens up to, rows), in about a dozen bars."""
     longest = max(lengths, default=1)
@@ -133,14 +143,7 @@ def _counts(
         values = cast("list[object]", rows[column][:])
         if recipe.task == "token-classification":
             values = [value for row in values for value in cast("list[object]", row)]
-        try:
-            return Counter(label_ids(names, values))
-        except KeyError as error:
-            raise HftermError(
-                "unknown-label",
-                f"The rows to evaluate on have the label {error}, which training never sees.",
-                "Name all labels in data.labels.",
-            ) from error
+        return Counter(label_ids(names, values))
 
     ours, theirs = count(train), count(held)
     return [LabelCount(name, ours[i], theirs[i]) for i, name in enumerate(names)]
@@ -150,84 +153,76 @@ def _kind(feature: str) -> str:
     return feature.removeprefix("Value(").removesuffix(")").strip("'\"")
 
 
+def _rows(
+    recipe: Recipe,
+    whole: Recipe,
+    tokenizer: PreTrainedTokenizerBase,
+    names: tuple[str, ...],
+    rows: Dataset,
+) -> Iterator[PreviewRow]:
+    """The first rows, or windows of rows, that something can be learnt from.
+
+    Args:
+        recipe: as they are cut.
+        whole: the same recipe, cutting nothing.
+        tokenizer: the recipe's.
+        names: of the labels.
+        rows: as the data has them.
+    """
+    shown = 0
+    for number in range(min(LOOKED_AT, len(rows))):
+        one = rows.select([number])
+        try:
+            encoded = encode_rows(recipe, tokenizer, names, one)
+        except HftermError as error:
+            if error.kind == "empty-split":  # the run leaves it out as well
+                continue
+            raise
+        ids = cast("list[list[int]]", encode_rows(whole, tokenizer, names, one)["input_ids"][:])
+        for window in encoded:
+            row = cast("dict[str, object]", window)
+            cut = 0 if recipe is whole else len(ids[0]) - len(cast("list[int]", row["input_ids"]))
+            yield _row(recipe, tokenizer, names, row, cut)
+            shown += 1
+            if shown == SHOWN:
+                return
+
+
 def _row(
     recipe: Recipe,
     tokenizer: PreTrainedTokenizerBase,
     names: tuple[str, ...],
     row: dict[str, object],
-    lengths: Sequence[int],
+    cut: int,
 ) -> PreviewRow:
     ids = cast("list[int]", row["input_ids"])
     tokens = tuple(str(token) for token in tokenizer.convert_ids_to_tokens(ids))
-    labels = row.get("labels")
+    labels = cast("list[int]", row.get("labels", []))
     learnt: tuple[bool, ...] = ()
     label = ""
-    if isinstance(labels, list) and recipe.task != "seq2seq":
-        learnt = tuple(value != IGNORED for value in cast("list[int]", labels))
-    elif isinstance(labels, int):
-        label = names[labels]
-    elif isinstance(labels, list):
-        label = str(tokenizer.decode(cast("list[int]", labels), skip_special_tokens=True))
-    elif "start_positions" in row:
+    if recipe.task == "text-classification":
+        label = names[cast("int", row["labels"])]
+    elif recipe.task == "token-classification":
+        learnt = tuple(value != IGNORED for value in labels)
+        label = " ".join(names[value] for value in labels if value != IGNORED)
+    elif recipe.task == "question-answering":
         start, end = cast("int", row["start_positions"]), cast("int", row["end_positions"])
-        label = f"tokens {start} to {end}" if end else "not in this window"
-    return PreviewRow(tokens, learnt, label, max(0, len(ids) - recipe.data.max_length))
+        text = str(tokenizer.decode(ids[start : end + 1]))
+        label = f"{text} (tokens {start} to {end})" if end else "not in this window"
+        learnt = tuple(bool(end) and start <= place <= end for place in range(len(ids)))
+    elif recipe.task == "masked-lm":
+        label = f"{100 * recipe.data.mask:.0f} % of the tokens, others each time"
+    elif recipe.task == "causal-lm":
+        learnt = tuple(place > 0 for place in range(len(ids)))
+    elif recipe.task == "chat-sft":
+        learnt = tuple(value != IGNORED for value in labels)
+    else:
+        label = str(tokenizer.decode(labels, skip_special_tokens=True))
+    return PreviewRow(tokens, learnt, label, cut)
 
 
 def cost(recipe: Recipe, labels: int, job: Job | None = None) -> RecipeCost:
-    """What is trained, and the memory it takes, from shapes alone.
+    """What is trained, and the memory it takes: see `cost.recipe_cost`."""
+    from hfterm.training.cost import recipe_cost
 
-    Args:
-        recipe: of its methods, the first.
-        labels: of the head; 0 for a task without.
-        job: told of the plans.
-    """
-    from hfterm.models.lora import ALL_LINEAR, default_targets, linear_modules, lora_estimate
-    from hfterm.models.memory_report import memory_report
-    from hfterm.models.opening import concrete_of, dry_run, find, load_config
-    from hfterm.models.types import ModelSpec
-    from hfterm.training.targets import unknown_target
-
-    job = job or Job()
-    one = expand(recipe, "cost")[0]
-    source = find(one.model.ref, job)
-    config = load_config(source, labels or None)
-    cls = concrete_of(AUTO_CLASSES[one.task], config)
-    spec = ModelSpec(
-        ref=one.model.ref, auto=AUTO_CLASSES[one.task], num_labels=labels or None,
-        ignore_mismatched=True,
-    )  # fmt: skip
-    model, report = dry_run(source, cls, config, spec, job)
-    targets: list[str] = []
-    trainable = parameters = sum(weight.numel() for weight in model.parameters())
-    if one.method.name != "full":
-        known = linear_modules(model)
-        wanted = one.method.target_modules
-        targets = [ALL_LINEAR] if wanted == ALL_LINEAR else list(wanted) or default_targets(model)
-        for target in targets:
-            if target not in known and target != ALL_LINEAR:
-                raise unknown_target(target, list(known))
-        estimate = lora_estimate(model, one.method.r, targets)
-        trainable = estimate.added + estimate.head
-        parameters += estimate.added + estimate.head
-        targets = [row.module for row in estimate.rows if row.chosen]
-    memory = memory_report(
-        one.model.ref, model, config, report, context=one.data.max_length,
-        batch=one.training.batch_size, rank=one.method.r, targets=targets, job=job,
-    )  # fmt: skip
-    purpose = {"full": "full fine-tune", "lora": "LoRA", "qlora": "QLoRA"}[one.method.name]
-    precision = one.method.quant if one.method.name == "qlora" else (
-        "bfloat16" if one.model.dtype in ("bfloat16", "float16") else "float32"
-    )  # fmt: skip
-    plan = next(
-        (
-            found
-            for found in memory.plans
-            if (found.plan.purpose, found.plan.precision) == (purpose, precision)
-        ),
-        None,
-    )
-    return RecipeCost(
-        cls=cls.__name__, trainable=trainable, parameters=parameters, targets=tuple(targets),
-        plan=plan,
-    )  # fmt: skip
+    return recipe_cost(recipe, labels, job)

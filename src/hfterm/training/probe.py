@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import msgspec
+
 from hfterm.errors import HftermError
 from hfterm.job import Job
 from hfterm.training import run_files as files
@@ -84,12 +86,16 @@ def _measure(folder: Path) -> ProbeResult:
     recipe = files.read_recipe_of(folder)
     files.write_struct(folder / files.PROGRESS, RunProgress(phase="loading"))
     rows = STEPS * recipe.training.batch_size * recipe.training.accumulate
-    built = build(recipe, most=max(rows, recipe.training.eval_batch_size))
+    most = max(rows, recipe.training.eval_batch_size)
+    replace = msgspec.structs.replace
+    few = replace(
+        recipe.training, max_steps=STEPS, log_every=1, eval_every=0, save_every=0,
+        early_stopping=0, load_best=False,
+    )  # fmt: skip
+    built = build(replace(recipe, training=few), most=most)
     trainer = make_trainer(built, folder / files.CHECKPOINTS, None)
-    trainer.args.max_steps = STEPS
     trainer.args.set_save("no")
     trainer.args.set_evaluate("no")
-    trainer.args.logging_steps = 1
     ends: list[float] = []
 
     class Clock(TrainerCallback):
@@ -105,8 +111,11 @@ def _measure(folder: Path) -> ProbeResult:
         began = time.monotonic()
         with torch.no_grad():
             trainer.evaluate()
-        evaluation = (time.monotonic() - began) / max(1, len(built.held)) * built.eval_rows
-    steps = steps_of(recipe, built.train_rows)
+        taken = time.monotonic() - began
+        evaluation = taken * built.eval_rows / min(most, built.eval_rows)
+    # of a row may become several windows, or nothing
+    rows = len(built.train) * built.train_rows / min(most, built.train_rows)
+    steps = steps_of(recipe, round(rows))
     every = recipe.training.eval_every or max(1, math.ceil(steps / recipe.training.epochs))
     times = math.ceil(steps / every) if built.held is not None else 0
     return ProbeResult(

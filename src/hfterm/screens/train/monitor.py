@@ -304,9 +304,15 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         watched = self._watched
         if watched is not None and not watched.own and what != "checkpoints":
             grid.empty = f"Of a run of {watched.kind} the metrics are read, and its checkpoints."
+        elif what == "samples" and self._run is not None and self._prompts(self._run):
+            grid.empty = "The prompts are asked at each evaluation; there was none yet."
         else:
             grid.empty = EMPTY[what]
         grid.set_source(source, cursor=0 if anew or not grid.has_focus else None)
+
+    @staticmethod
+    def _prompts(run: Run) -> bool:
+        return run.recipe is not None and bool(run.recipe.prompts)
 
     def _below(self) -> GridSource:
         watched = self._watched

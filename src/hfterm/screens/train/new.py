@@ -16,6 +16,7 @@ from textual.widgets import Button, Static
 from hfterm import paths
 from hfterm.engine.training_requests import CheckRecipe, CostRecipe, PreviewRecipe, ProbeRecipe
 from hfterm.errors import HftermError
+from hfterm.hub import starter
 from hfterm.screens.train.page import PreviewMade, RunsStarted, TrainPage
 from hfterm.text import foreign
 from hfterm.training import store
@@ -133,8 +134,11 @@ as a script without hfterm.
         self.start(self._count(recipe))
 
     async def _count(self, recipe: Recipe) -> None:
-        if await self._bring(recipe):
-            await self._count_cost(recipe)
+        if not _here(recipe.model.ref):
+            told = f"{recipe.model.ref} is in the starter kit and not here yet: F5 brings it."
+            self.query_one("#new-cost", Static).update(foreign(told, "$text-muted"))
+            return
+        await self._count_cost(recipe)
 
     async def _count_cost(self, recipe: Recipe) -> bool:
         labels = len(self._preview.labels) if self._preview is not None else 0
@@ -315,6 +319,11 @@ as a script without hfterm.
     def exported(self) -> tuple[str, GridSource] | None:
         """Nothing: a recipe is saved with alt+w."""
         return None
+
+
+def _here(ref: str) -> bool:
+    """Whether a name is not of the starter kit, or is brought already."""
+    return not starter.is_starter(ref) or starter.starter_path(ref) is not None
 
 
 def _write(told: str, text: str) -> None:
