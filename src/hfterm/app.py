@@ -338,7 +338,7 @@ class HftermApp(TerminalClipboard, KeysInOrder):
             if event.against:
                 await self.workbench.open_against(event.ref, event.against)
             else:
-                self.workbench.open_model(event.ref)
+                self.workbench.open_for(event.ref, event.task)
 
     async def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
         """A screen's name was clicked."""

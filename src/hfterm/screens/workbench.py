@@ -52,11 +52,11 @@ class TokenWanted(Message):
 
 
 class ModelWanted(Message):
-    """A model should be opened on a screen, there beside another if one is named."""
+    """A model should be opened on a screen: for a task of Predict, or beside another model."""
 
-    def __init__(self, mode: str, ref: str, against: str = "") -> None:
+    def __init__(self, mode: str, ref: str, *, task: str = "", against: str = "") -> None:
         super().__init__()
-        self.mode, self.ref, self.against = mode, ref, against
+        self.mode, self.ref, self.task, self.against = mode, ref, task, against
 
 
 class WorkbenchScreen(Screen[None]):
@@ -150,6 +150,10 @@ class WorkbenchScreen(Screen[None]):
 
     def open_model(self, ref: str) -> None:
         """Use another model."""
+
+    def open_for(self, ref: str, task: str) -> None:
+        """Use another model for a task, where the screen has several; else only open it."""
+        self.open_model(ref)
 
     async def open_against(self, ref: str, other: str) -> None:
         """Compare a model with another, where the screen can; else only open it."""

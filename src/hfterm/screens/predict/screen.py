@@ -127,6 +127,13 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
         task = cast("Task", self._fields.chosen) if self.tabs() else "text-classification"
         return ModelSpec(ref=ref, auto=AUTO_OF[task])
 
+    def open_for(self, ref: str, task: str) -> None:
+        """Another model, for a task."""
+        if task and task != self._fields.chosen:
+            self._fields.choose(task)
+            self._take_task()
+        self.open_model(ref)
+
     # -- what is asked ------------------------------------------------------------------------
 
     def _question(self) -> Question:

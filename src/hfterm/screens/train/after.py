@@ -25,7 +25,20 @@ from hfterm.widgets.training_tables import run_name
 
 if TYPE_CHECKING:
     from hfterm.engine.client import EngineClient
+    from hfterm.training.recipe import Task
     from hfterm.training.store import Run
+
+
+PREDICTED: dict[Task, str] = {
+    "text-classification": "text-classification",
+    "token-classification": "token-classification",
+    "question-answering": "question-answering",
+    "masked-lm": "fill-mask",
+    "causal-lm": "text-generation",
+    "chat-sft": "text-generation",
+    "seq2seq": "seq2seq",
+}
+"""What Predict calls the tasks of recipes."""
 
 
 def model_of(run: Run) -> Path | None:
@@ -92,7 +105,8 @@ and puts the adapter into its weights. The card holds the recipe and the results
         if self._model is None:
             return
         if what == "open":
-            self.dismiss(ModelWanted(mode, str(self._model)))
+            task = PREDICTED[self._run.recipe.task] if self._run.recipe is not None else ""
+            self.dismiss(ModelWanted(mode, str(self._model), task=task))
         elif what == "base":
             base = self._run.recipe.model.ref if self._run.recipe is not None else ""
             self.dismiss(ModelWanted(mode, str(self._model), against=base))
