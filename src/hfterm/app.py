@@ -25,7 +25,7 @@ from hfterm.screens.engines import Engines
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.run_watch import RunWatch
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ModelLoaded, ModelWanted, TokenWanted, WorkbenchScreen
+from hfterm.screens.workbench import ModelLoaded, ModelToOpen, TokenWanted, WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
 from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
@@ -330,7 +330,7 @@ class HftermApp(TerminalClipboard, KeysInOrder):
             await self.workbench.fill_once()
             self.workbench.open_text(event.ref, event.text, event.offset)
 
-    async def on_model_wanted(self, event: ModelWanted) -> None:
+    async def on_model_to_open(self, event: ModelToOpen) -> None:
         """A model is opened on another screen."""
         await self.action_mode(event.mode)
         if self.workbench is not None:

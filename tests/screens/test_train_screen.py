@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +29,7 @@ from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.modals import CodeModal, Prompt
+from hfterm.widgets.model_tables import size_text
 from hfterm.widgets.recipe_form import RecipeForm
 from pilot_app import notice, settled, shown, tab, table, toasts
 from run_fixtures import (
@@ -106,7 +109,8 @@ async def go_to_run(pilot: object, name: str) -> None:
     """Put the cursor on a run."""
     app = pilot.app
     rows = [str(row["run"]) for row in table(app, "runs-grid")]
-    place = next(number for number, run in enumerate(rows) if name in run)
+    near = [number for number, run in enumerate(rows) if name in run]
+    place = rows.index(name) if name in rows else near[0]
     await pilot.press("home", *["down"] * place)
     grid = app.screen.query_one("#runs-grid", DataGrid)
     await settled(pilot, lambda: grid.cursor_row == place, name)
@@ -223,6 +227,26 @@ async def test_the_field_keeps_the_focus_where_a_recipe_is_refused(make_app: Mak
         assert app.focused is field
 
 
+async def test_a_refusal_is_not_wiped_by_the_count_of_the_cost(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cost is counted some time after the last key; what F7 was told stands until then too."""
+    from hfterm.screens.train import new
+
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await new_page(pilot)
+        monkeypatch.setattr(new, "LIVE", 2.0)  # it comes surely after the refusal
+        app.screen.query_one("#recipe-data-columns", Input).value = "text=txt"
+        app.screen.query_one("#recipe-method-r", Input).value = "2"
+        await pilot.press("f7")
+        await settled(pilot, lambda: "txt" in notice(app) and not page(app).busy, "the refusal")
+        before = words(app, "new-cost")
+        await settled(pilot, lambda: words(app, "new-cost") != before, "the cost of r = 2")
+        await settled(pilot, lambda: not page(app).busy)
+        assert "txt" in notice(app)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -263,7 +287,7 @@ async def test_preview_cost_and_probe(make_app: MakeApp, tmp_path: Path) -> None
         assert "resident" in said
         rows = table(app, "new-rows")
         assert all(str(row["row"]).startswith("[CLS]") for row in rows)
-        assert {row["label"] for row in rows} <= {"negative", "positive", "0", "1"}
+        assert {row["label"] for row in rows} <= {"LABEL_0", "LABEL_1"}
         assert max(int(str(row["tokens"])) for row in rows) <= 16
         await tab(pilot, "Preview")
         await settled(pilot, lambda: len(table(app, "preview-rows")) == 10)
@@ -273,7 +297,7 @@ async def test_preview_cost_and_probe(make_app: MakeApp, tmp_path: Path) -> None
         assert sum(int(str(row["train"])) for row in labels) == count
         lengths = table(app, "preview-lengths")
         assert sum(int(str(row["rows"])) for row in lengths) == count
-        assert "text (string)" in words(app, "preview-sum")
+        assert "columns: text (" in words(app, "preview-sum")
         assert store.list_runs() == []
 
 
@@ -340,7 +364,7 @@ async def test_a_recipe_is_saved_opened_again_and_shown_as_a_script(
 async def test_a_run_from_the_form_to_its_model_in_predict(
     make_app: MakeApp, tmp_path: Path
 ) -> None:
-    app = make_app(mode="train", own_engine=False)
+    app = make_app(mode="train")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await new_page(pilot)
         await load(pilot, tiny_recipe("first"), tmp_path)
@@ -349,10 +373,8 @@ async def test_a_run_from_the_form_to_its_model_in_predict(
         (run,) = store.list_runs()
         assert run.recipe == tiny_recipe("first")
         assert run.active
-        assert "1 run · 1 active" in shown(app)
-        while not store.read_run(run.path).progress.step:
-            await settled(pilot, lambda: store.read_run(run.path).progress.total_steps, "steps")
-            await pilot.pause(0.02)
+        await settled(pilot, lambda: "1 run · 1 active" in shown(app), "the line on top")
+        await settled(pilot, lambda: "▶ running" in words(app, "monitor-head"), "it runs")
         await settled(pilot, lambda: "✓ finished" in words(app, "monitor-head"), "the end")
         assert "3/3" in words(app, "monitor-head")
         await settled(pilot, lambda: any("first finished" in text for text in toasts(app)))
@@ -518,7 +540,7 @@ async def test_a_run_is_deleted_after_a_yes_that_says_what_it_frees(make_app: Ma
         assert 900_000 < size < 1_000_000
         said = await asked(pilot)
         assert "Delete good?" in said
-        assert f"{size / 1e3:.0f} kB will be free" in said or f"{size / 1e6:.1f} MB" in said
+        assert f"{size_text(size)} will be free" in said
         await pilot.press("escape")
         await settled(pilot, lambda: not isinstance(app.screen, Confirm))
         assert made["good"].is_dir(), "Esc is no"
@@ -614,12 +636,12 @@ async def test_a_clone_is_the_recipe_of_the_run(make_app: MakeApp) -> None:
         "film", data={"max_length": 99}, method={"name": "qlora", "quant": "int8", "r": 4},
         training={"optimizer": "adafactor", "warmup": 0.1, "eval_batch_size": 5},
     )  # fmt: skip
-    make_run(recipe=recipe)
+    film = make_run(recipe=recipe)
     fold = folds(("lora",), 2)[1]
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:
         await runs_page(pilot, 3)
-        await go_to_run(pilot, "000-film")
+        await go_to_run(pilot, film.name)
         await pilot.press("c")
         await settled(pilot, lambda: title(app) == "New", "the form")
         await settled(pilot, lambda: value(app, "name") == "film")
@@ -848,27 +870,35 @@ async def test_a_run_without_a_word_is_said_to_be_silent(make_app: MakeApp) -> N
         assert "the log (b)" in notice(app)
 
 
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The looks at the table of runs, which come fast: a clock to wait by."""
+    found: list[int] = []
+    listed = run_watch._list
+
+    def looked() -> list[store.Run]:
+        found.append(1)
+        return listed()
+
+    monkeypatch.setattr(run_watch, "_list", looked)
+    monkeypatch.setattr(run_watch, "BUSY", 0.02)
+    return found
+
+
 async def test_of_a_finished_run_nothing_is_read_or_drawn_again(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, looks: list[int]
 ) -> None:
     from hfterm.screens.train import monitor
 
     path = make_run("film")
     read: list[str] = []
-    looks: list[int] = []
-    refresh, listed = Watched.refresh, run_watch._list
+    refresh = Watched.refresh
 
     def counted(self: Watched) -> set[str]:
         read.append(self.name)
         return refresh(self)
 
-    def looked() -> list[store.Run]:
-        looks.append(1)
-        return listed()
-
     monkeypatch.setattr(Watched, "refresh", counted)
-    monkeypatch.setattr(run_watch, "_list", looked)
-    monkeypatch.setattr(run_watch, "BUSY", 0.02)
     monkeypatch.setattr(monitor, "TICK", 0.02)
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:
@@ -882,16 +912,14 @@ async def test_of_a_finished_run_nothing_is_read_or_drawn_again(
         looks.clear()
         await settled(pilot, lambda: len(looks) > 25, "25 looks at the table of runs")
         assert len(read) == before
-        assert all(new is old for new, old in zip((c._picture for c in charts(app)), painted,
-                                                  strict=True))  # fmt: skip
+        now = [chart._picture for chart in charts(app)]
+        assert all(new is old for new, old in zip(now, painted, strict=True))
 
 
 async def test_a_run_is_not_read_by_the_clock_while_it_is_read_as_a_whole(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, looks: list[int]
 ) -> None:
     """Two readers of one source at once would take its rows twice."""
-    import asyncio
-
     from hfterm.screens.train import monitor
 
     make_run("going", "running", steps=30)
@@ -911,25 +939,85 @@ async def test_a_run_is_not_read_by_the_clock_while_it_is_read_as_a_whole(
             during.append(self.name)
         return refresh(self)
 
+    monkeypatch.setattr(monitor, "TICK", 0.02)
     monkeypatch.setattr(monitor, "read_watched", slow)
     monkeypatch.setattr(Watched, "refresh", watched_refresh)
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:
-        await settled(
-            pilot, lambda: title(app) == "Monitor" and titles(app), "the run that goes on"
-        )
+        await settled(pilot, lambda: title(app) == "Monitor" and titles(app), "that which goes on")
         await pilot.press("f6")
         await settled(pilot, lambda: len(table(app, "runs-grid")) == 2)
         await go_to_run(pilot, large.name)
         await pilot.press("enter")
         await settled(pilot, begun.is_set, "the reading")
-        page = app.screen.query_one("#page-Monitor")
-        for _ in range(3):
-            page._tick()
-            await pilot.pause()
+        looks.clear()
+        await settled(pilot, lambda: len(looks) > 25, "25 looks at the table of runs")
         go_on.set()
         await settled(pilot, lambda: charts(app)[0]._extent == (2, 120), "the run")
         assert large.name not in during
+
+
+async def test_compared_runs_are_read_by_one_reader_at_a_time(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, looks: list[int]
+) -> None:
+    """The table of runs changes each second while a run goes on; a long reading is not begun anew."""
+    from hfterm.screens.train import compare
+
+    made = [make_run("film-a", "running", steps=30), make_run("film-b", at=60)]
+    go_on = threading.Event()
+    inside: list[object] = []
+    most: list[int] = []
+    real = compare.read_all
+
+    def slow(source: object, *arguments: object) -> object:
+        inside.append(source)
+        most.append(inside.count(source))
+        try:
+            go_on.wait(60)
+            return real(source, *arguments)
+        finally:
+            inside.remove(source)
+
+    monkeypatch.setattr(compare, "read_all", slow)
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot, lambda: title(app) == "Monitor", "that which goes on")
+        await runs_page(pilot, 2)
+        await pilot.press("home", "space", "space", "m")
+        await settled(pilot, lambda: inside, "the reading")
+        for step in range(31, 36):  # it goes on meanwhile
+            progress = msgspec.structs.replace(store.read_run(made[0]).progress, step=step)
+            files.write_struct(made[0] / files.PROGRESS, progress)
+            rows = app.screen.query_one("#runs-compare-grid", DataGrid)
+            await settled(
+                pilot,
+                lambda step=step, rows=rows: any(
+                    step in rows.source.values(i) for i in range(len(rows.source))
+                ),
+                f"step {step}",
+            )
+        looks.clear()
+        await settled(pilot, lambda: len(looks) > 5, "some looks")
+        go_on.set()
+        chart = app.screen.query_one("#runs-compare-chart", Chart)
+        await settled(pilot, lambda: len(chart._chart_lines) == 2, "two curves")
+        assert max(most) == 1
+
+
+async def test_a_run_that_another_program_starts_takes_nobody_from_the_form(
+    make_app: MakeApp, looks: list[int]
+) -> None:
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await new_page(pilot)
+        field = app.screen.query_one("#recipe-name", Input)
+        field.focus()
+        make_run("elsewhere", "running", steps=30)
+        await settled(pilot, lambda: "1 run · 1 active" in shown(app), "the run")
+        looks.clear()
+        await settled(pilot, lambda: len(looks) > 10, "some looks")
+        assert title(app) == "New"
+        assert app.focused is field
 
 
 # -- runs of other programs --------------------------------------------------------------------
@@ -1186,7 +1274,7 @@ async def test_hostile_text_in_the_form(make_app: MakeApp) -> None:
     app = make_app(mode="train")
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await new_page(pilot)
-        for key in ("name", "model.ref", "data.ref", "data.columns", "also", "prompts"):
+        for key in ("model.ref", "data.ref", "data.columns", "also"):
             field = app.screen.query_one(f"#recipe-{key.replace('.', '-')}", Input)
             before = field.value
             field.value = ALL

@@ -51,7 +51,7 @@ class TokenWanted(Message):
         self.ref, self.text, self.offset = ref, text, offset
 
 
-class ModelWanted(Message):
+class ModelToOpen(Message):
     """A model should be opened on a screen: for a task of Predict, or beside another model."""
 
     def __init__(self, mode: str, ref: str, *, task: str = "", against: str = "") -> None:

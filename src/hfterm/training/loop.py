@@ -42,7 +42,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 def mark_of(checkpoint: Path) -> Mark:
     """What is written in a whole checkpoint."""
-    step = int(checkpoint.name.rpartition("-")[2])
+    step = files.step_of(checkpoint)
     return files.read_struct(checkpoint / files.WHOLE, Mark) or Mark(step=step, since=step)
 
 
@@ -110,7 +110,7 @@ class RunTrainer(Trainer):
         loss = _over_all(float(unlogged), distributed.ReduceOp.SUM) / world
         return Mark(
             step=self.state.global_step,
-            loss=loss if math.isfinite(loss) else 0.0,
+            loss=loss,
             since=logged,
             evaluate=evaluate,
         )

@@ -105,6 +105,7 @@ class Recorder(TrainerCallback):
         self._logged = (0.0, 0, 0.0)
         self._losses: list[float] = []
         self._was_number = True
+        self._good = 0
         self._finishing = False
         self.progress = first
         self.loop: RunTrainer | None = None
@@ -154,6 +155,7 @@ class Recorder(TrainerCallback):
         now = time.monotonic()
         self._steps = deque([(now, state.global_step)])
         self._logged = (now, state.global_step, float(state.num_input_tokens_seen))
+        self._good = state.global_step
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -265,6 +267,7 @@ class Recorder(TrainerCallback):
             self._no_number(what, step)
             return
         self._was_number = True
+        self._good = step
         mean = sum(self._losses) / len(self._losses) if len(self._losses) >= 10 else 0.0
         if mean > 1e-3 and loss > SPIKE * mean:
             self.event(
@@ -273,17 +276,25 @@ class Recorder(TrainerCallback):
         self._losses = [*self._losses[-49:], loss]
 
     def _no_number(self, what: str, step: int) -> None:
+        verb = "are no numbers" if what == "weights" else "is no number"
         if self._was_number:  # once is enough where the run goes on regardless
-            self.event("alert", f"the {what} is no number any more", step)
+            self.event("alert", f"the {what} {verb} any more", step)
         self._was_number = False
-        if self._recipe.training.on_nan == "stop":
-            raise HftermError(
-                "nan-loss",
-                f"The {what} is no number any more, at step {step:,}.",
-                "Resume it from the last checkpoint with a smaller learning rate "
-                f"(now {self._recipe.training.learning_rate:g}): --set "
-                "training.learning_rate=…; training.on_nan=continue goes on regardless.",
-            )
+        if self._recipe.training.on_nan == "continue":
+            return
+        # the weights of these may be what makes the loss no number: they would do so again
+        folder = self._folder / files.CHECKPOINTS
+        for checkpoint in files.whole_checkpoints(folder):
+            if files.step_of(checkpoint) >= self._good:
+                (checkpoint / files.WHOLE).unlink(missing_ok=True)
+        left = files.whole_checkpoints(folder)
+        raise HftermError(
+            "nan-loss",
+            f"The {what} {verb} any more, at step {step:,}.",
+            f"Resume it, from {left[-1].name if left else 'the start'}, with a smaller learning "
+            f"rate (now {self._recipe.training.learning_rate:g}): --set training.learning_rate=…; "
+            "training.on_nan=continue goes on regardless.",
+        )
 
     # -- evaluations and checkpoints -----------------------------------------------------
 
@@ -333,9 +344,13 @@ class Recorder(TrainerCallback):
         if not self._main:
             return
         folder = self.loop.checkpoint
-        if self._recipe.training.on_nan == "stop" and not self.loop.weights_are_numbers():
-            shutil.rmtree(folder, ignore_errors=True)
+        if not math.isfinite(mark.loss):
+            self._no_number("loss", state.global_step)
+            mark = msgspec.structs.replace(mark, loss=0.0)
+        elif self._recipe.training.on_nan == "stop" and not self.loop.weights_are_numbers():
             self._no_number("weights", state.global_step)
+        elif self._was_number:
+            self._good = state.global_step
         _to_disk(folder)
         files.write_struct(
             folder / files.WHOLE, msgspec.structs.replace(mark, time=round(time.time(), 3))

@@ -273,6 +273,11 @@ def torn_checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in _checkpoints(folder) if not (path / WHOLE).is_file()]
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint was written at."""
+    return int(checkpoint.name.rpartition("-")[2])
+
+
 def _checkpoints(folder: Path) -> list[tuple[int, Path]]:
     found: list[tuple[int, Path]] = []
     for path in folder.glob("checkpoint-*"):

@@ -205,7 +205,7 @@ def _begin(recorder: Recorder, built: Built, trainer: RunTrainer) -> None:
         told = f"{rows}, {built.trainable:,} of {built.parameters:,} parameters are trained{new}"
         recorder.event("started", told)
         return
-    step = int(resumed.name.rpartition("-")[2])
+    step = files.step_of(resumed)
     recorder.forget(step)
     recorder.event("resumed", f"from {resumed.name}", step)
 

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 from hfterm.engine.training_requests import MergeRun
 from hfterm.errors import HftermError
-from hfterm.screens.workbench import ModelWanted
+from hfterm.screens.workbench import ModelToOpen
 from hfterm.text import foreign
 from hfterm.training import run_files as files
 from hfterm.training.model_card import model_card
@@ -106,10 +106,10 @@ and puts the adapter into its weights. The card holds the recipe and the results
             return
         if what == "open":
             task = PREDICTED[self._run.recipe.task] if self._run.recipe is not None else ""
-            self.dismiss(ModelWanted(mode, str(self._model), task=task))
+            self.dismiss(ModelToOpen(mode, str(self._model), task=task))
         elif what == "base":
             base = self._run.recipe.model.ref if self._run.recipe is not None else ""
-            self.dismiss(ModelWanted(mode, str(self._model), against=base))
+            self.dismiss(ModelToOpen(mode, str(self._model), against=base))
         elif what == "merge":
             self._merge()
         else:
