@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from hfterm.app import HftermApp
 from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize.screen import TokenizeScreen
+from hfterm.widgets.chart_board import ChartBoard
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.heatmap import Heatmap
@@ -83,6 +85,57 @@ async def _attention() -> None:
         (HERE / "attention.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
+RECIPE = """\
+name = "reviews-lora"
+task = "text-classification"
+prompts = ["a wonderful film", "long, dull and badly acted"]
+[model]
+ref = "minilm"
+[data]
+ref = "reviews"
+train = "train[:20%]"
+eval = "train[95%:]"
+shuffle = true
+max_length = 64
+[method]
+name = "lora"
+target_modules = ["query", "value"]
+[training]
+epochs = 2
+batch_size = 32
+learning_rate = 2e-3
+log_every = 2
+eval_every = 20
+"""
+
+
+async def _train() -> None:
+    """A real run, and the Monitor once it is over."""
+    from hfterm.training import store
+    from hfterm.training.recipe_text import parse_recipe
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["XDG_DATA_HOME"] = home
+        folder = store.create(parse_recipe(RECIPE))
+        store.start(folder)
+        while store.read_run(folder).status != "finished":
+            if store.read_run(folder).state.error is not None:
+                raise SystemExit(f"The run ended: {store.read_run(folder).state.error}")
+            await asyncio.sleep(1)
+        app = HftermApp(mode="train")
+        async with app.run_test(size=(120, 40)) as pilot:
+            await _until(pilot, lambda: bool(app.run_watch.runs))
+            await pilot.press("f6")
+            await _until(
+                pilot, lambda: len(app.screen.query_one("#runs-grid", DataGrid).source) > 0
+            )
+            await pilot.press("enter")
+            await _until(pilot, lambda: bool(app.screen.query_one(ChartBoard).charts))
+            await pilot.press("z", "b", "b")
+            await pilot.pause(3)
+            (HERE / "train.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
 async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + TEXT_SECONDS
     while True:
@@ -101,3 +154,4 @@ if __name__ == "__main__":
     asyncio.run(_models())
     asyncio.run(_predict())
     asyncio.run(_attention())
+    asyncio.run(_train())

@@ -287,29 +287,31 @@ def test_a_full_disk_is_said_and_mended(
 
 
 def test_data_that_is_gone_is_named(model: Path, rows: Path) -> None:
+    """Before the start, and before a resume."""
     away = rows.with_name("away.jsonl")
-    recipe = _long(model, rows)
-    folder = store.create(recipe)
-    rows.rename(away)
-    store.start(folder)
-    run = kit.wait_over(folder)
-    for _ in range(2):
+    folder = store.create(_long(model, rows, "training.save_every=5"))
+
+    def fails() -> None:
+        rows.rename(away)
+        store.start(folder)
+        run = kit.wait_over(folder)
+        away.rename(rows)
         assert run.status == "failed"
         assert run.state.error is not None
         assert run.state.error.kind == "not-found"
         assert str(rows) in run.state.error.message
         assert "put the file back" in run.state.error.remedy
-        if not kit.rows_of(folder):
-            away.rename(rows)
-            kit.resume(folder)
-            kit.training_at(folder, 60)
-            store.stop(store.read_run(folder))
-            assert kit.wait_over(folder).status == "stopped"
-            rows.rename(away)
-            kit.resume(folder)
-            run = kit.wait_over(folder)
+
+    fails()
+    assert kit.rows_of(folder) == []
+    kit.resume(folder)
+    kit.training_at(folder, 6)
+    kit.kill_worker(folder)
+    kit.wait_over(folder)
+    before = kit.rows_of(folder)
+    fails()
+    assert kit.rows_of(folder) == before
     kit.history(folder)
-    assert len(kit.rows_of(folder)) >= 60
 
 
 SPOILING = (

@@ -178,6 +178,16 @@ async def test_the_form_holds_the_starters_recipe_and_says_what_it_costs(make_ap
         assert "parameters are trained" in words(app, "new-cost")
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_every_button_is_in_sight(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(mode="train")
+    async with app.run_test(size=size) as pilot:
+        await new_page(pilot)
+        line = shown(app).splitlines()[app.screen.query_one("#new-load").region.y]
+        for word in ("Check F5", "Start F7", "Queue", "Save", "Load"):
+            assert word in line
+
+
 async def test_arrows_go_through_the_form_and_what_is_typed_stays(make_app: MakeApp) -> None:
     app = make_app(mode="train")
     async with app.run_test(size=(80, 24)) as pilot:
@@ -225,6 +235,29 @@ async def test_the_field_keeps_the_focus_where_a_recipe_is_refused(make_app: Mak
         await pilot.press("f7")
         await settled(pilot, lambda: "learning_rate" in notice(app))
         assert app.focused is field
+
+
+async def test_what_is_changed_while_the_cost_is_counted_is_counted_too(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hfterm.screens.train import new
+
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await new_page(pilot)
+        monkeypatch.setattr(new, "LIVE", 0.01)
+        rank = app.screen.query_one("#recipe-method-r", Input)
+        seen = {8: words(app, "new-cost").partition(" of")[0]}
+        for r in (16, 32):
+            rank.value = str(r)
+            await settled(pilot, lambda: page(app).busy or page(app)._timer is None, "the count")
+        await settled(pilot, lambda: not page(app).busy and page(app)._timer is None, "the end")
+        for r in (32,):
+            seen[r] = words(app, "new-cost").partition(" of")[0]
+        rank.value = "33"
+        await settled(pilot, lambda: words(app, "new-cost").partition(" of")[0] != seen[32])
+        rank.value = "32"
+        await settled(pilot, lambda: words(app, "new-cost").partition(" of")[0] == seen[32])
 
 
 async def test_a_refusal_is_not_wiped_by_the_count_of_the_cost(
@@ -730,6 +763,23 @@ async def test_a_chart_for_each_kind_of_metric(make_app: MakeApp) -> None:
             )
 
 
+@pytest.mark.parametrize(
+    ("size", "places"), [((80, 24), 1), ((100, 30), 1), ((120, 40), 4), ((200, 50), 6)]
+)
+async def test_every_chart_in_sight_is_drawn(
+    make_app: MakeApp, size: tuple[int, int], places: int
+) -> None:
+    path = make_run("film")
+    app = make_app(mode="train")
+    async with app.run_test(size=size) as pilot:
+        await runs_page(pilot, 1)
+        await monitored(pilot, path)
+        assert len(charts(app)) == len(titles(app)) == places
+        await settled(pilot, lambda: all(chart._picture for chart in charts(app)), "the pictures")
+        assert "is drawn here" not in shown(app)
+        assert all(chart.size.height >= 5 for chart in charts(app))
+
+
 async def test_the_axis_and_smoothing_are_chosen(make_app: MakeApp) -> None:
     path = make_run("film")
     app = make_app(mode="train")
@@ -960,7 +1010,7 @@ async def test_a_run_is_not_read_by_the_clock_while_it_is_read_as_a_whole(
 async def test_compared_runs_are_read_by_one_reader_at_a_time(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, looks: list[int]
 ) -> None:
-    """The table of runs changes each second while a run goes on; a long reading is not begun anew."""
+    """The runs change each second while one goes on: what is being read is not begun anew."""
     from hfterm.screens.train import compare
 
     made = [make_run("film-a", "running", steps=30), make_run("film-b", at=60)]
@@ -973,35 +1023,36 @@ async def test_compared_runs_are_read_by_one_reader_at_a_time(
         inside.append(source)
         most.append(inside.count(source))
         try:
-            go_on.wait(60)
+            go_on.wait(20)
             return real(source, *arguments)
         finally:
             inside.remove(source)
 
     monkeypatch.setattr(compare, "read_all", slow)
     app = make_app(mode="train")
-    async with app.run_test(size=SIZE) as pilot:
-        await settled(pilot, lambda: title(app) == "Monitor", "that which goes on")
-        await runs_page(pilot, 2)
-        await pilot.press("home", "space", "space", "m")
-        await settled(pilot, lambda: inside, "the reading")
-        for step in range(31, 36):  # it goes on meanwhile
-            progress = msgspec.structs.replace(store.read_run(made[0]).progress, step=step)
-            files.write_struct(made[0] / files.PROGRESS, progress)
-            rows = app.screen.query_one("#runs-compare-grid", DataGrid)
-            await settled(
-                pilot,
-                lambda step=step, rows=rows: any(
-                    step in rows.source.values(i) for i in range(len(rows.source))
-                ),
-                f"step {step}",
-            )
-        looks.clear()
-        await settled(pilot, lambda: len(looks) > 5, "some looks")
+    try:
+        async with app.run_test(size=SIZE) as pilot:
+            await settled(pilot, lambda: title(app) == "Monitor", "that which goes on")
+            await runs_page(pilot, 2)
+            await pilot.press("home", "space", "space", "m")
+            await settled(pilot, lambda: inside, "the reading")
+            for step in (31, 32):  # it goes on meanwhile
+                progress = msgspec.structs.replace(store.read_run(made[0]).progress, step=step)
+                files.write_struct(made[0] / files.PROGRESS, progress)
+                await settled(
+                    pilot,
+                    lambda step=step: any(
+                        step in row.values() for row in table(app, "runs-compare-grid")
+                    ),
+                    f"step {step}",
+                )
+            assert max(most) == 1
+            go_on.set()
+            chart = app.screen.query_one("#runs-compare-chart", Chart)
+            await settled(pilot, lambda: len(chart._chart_lines) == 2, "two curves")
+            assert max(most) == 1
+    finally:
         go_on.set()
-        chart = app.screen.query_one("#runs-compare-chart", Chart)
-        await settled(pilot, lambda: len(chart._chart_lines) == 2, "two curves")
-        assert max(most) == 1
 
 
 async def test_a_run_that_another_program_starts_takes_nobody_from_the_form(
@@ -1141,6 +1192,9 @@ async def test_folds_of_methods_are_one_table(make_app: MakeApp) -> None:
         chart = app.screen.query_one("#runs-compare-chart", Chart)
         await settled(pilot, lambda: len(chart._chart_lines) == 6, "six curves")
         assert len({line.name for line in chart._chart_lines}) == 6
+        seen = shown(app)
+        for letter, line in zip("abcdef", chart._chart_lines, strict=True):
+            assert f"{letter} {line.name}" in seen, "which line is which run"
 
 
 async def test_compared_runs_that_are_deleted_go(make_app: MakeApp) -> None:

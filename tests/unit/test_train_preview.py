@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_fixtures import CHAT_TEMPLATE, recipe_for, rows_of, words, write_rows
+from training_fixtures import CHAT_TEMPLATE, recipe_for, rows_of, write_rows
 
 from hfterm.training.base_model import with_method
 from hfterm.training.building import build
@@ -44,9 +44,7 @@ def test_labels_lengths_and_cuts(model_zoo: Zoo, tmp_path: Path) -> None:
                  data={"train": "train[:80]", "eval": "train[80:]", "max_length": 8})  # fmt: skip
     assert (found.train_rows, found.eval_rows) == (80, 20)
     assert [name for name, _ in found.columns] == ["text", "label"]
-    assert [label.name for label in found.labels] == ["LABEL_0", "LABEL_1", "LABEL_2"] or (
-        sum(label.train for label in found.labels) == 80
-    )
+    assert [label.name for label in found.labels] == ["LABEL_0", "LABEL_1"]
     assert sum(label.train for label in found.labels) == 80
     assert sum(label.held for label in found.labels) == 20
     assert found.measured == 80
@@ -85,10 +83,6 @@ def test_masks_of_each_task(model_zoo: Zoo, tmp_path: Path, chatting: Path) -> N
         )  # fmt: skip
     answers = look("question-answering", model_zoo["bert"], tmp_path)
     assert any(row.label == "not in this window" for row in answers.rows)
-    for number, row in enumerate(rows_of("question-answering", 24)):
-        found = [one for one in answers.rows if words(number, 4)[0].lower() in one.tokens]
-        assert found or number > 3
-        assert isinstance(row["answers"], dict)
     told = [row for row in answers.rows if "tokens" in row.label]
     assert told
     for row in told:
@@ -185,38 +179,27 @@ def test_windows_and_rows_without_a_lesson_count(model_zoo: Zoo, tmp_path: Path)
     assert len(preview(recipe).rows) == 8
 
 
-def test_steps_are_trainer_s_own(model_zoo: Zoo, tmp_path: Path) -> None:
-    import torch
+def test_steps_are_trainer_s_own(tmp_path: Path) -> None:
+    """By Trainer's own arithmetic, over the batches that accelerate deals to a process."""
     from accelerate.data_loader import prepare_data_loader
+    from torch.utils.data import DataLoader
     from transformers import Trainer, TrainingArguments
 
-    model = build(recipe_for(
-        "causal-lm", model_zoo["gpt2"],
-        write_rows(tmp_path / "rows.jsonl", rows_of("causal-lm")),
-    )).model  # fmt: skip
-    base = recipe_for("causal-lm", "x", "y")
+    args = TrainingArguments(output_dir=str(tmp_path), use_cpu=True, report_to="none")
     for rows, batch, accumulate, epochs, processes, most in product(
         (1, 7, 16, 33), (1, 4, 8), (1, 3), (0.3, 1, 2.5), (1, 2, 3), (0, 5)
     ):
-        args = TrainingArguments(
-            output_dir=str(tmp_path), per_device_train_batch_size=batch,
-            gradient_accumulation_steps=accumulate, num_train_epochs=epochs,
-            max_steps=most or -1, use_cpu=True, report_to="none",
-        )  # fmt: skip
-        if rows == 1 and batch == 1 and accumulate == 1 and epochs == 1 and not most:
-            trainer = Trainer(model=model, args=args, train_dataset=[{"x": 0}] * rows)  # pyright: ignore
+        args.gradient_accumulation_steps = accumulate
+        args.num_train_epochs = epochs
+        args.max_steps = most or -1
         loader = prepare_data_loader(
-            torch.utils.data.DataLoader([0] * rows, batch_size=batch),  # pyright: ignore
+            DataLoader([0] * rows, batch_size=batch),  # pyright: ignore
             num_processes=processes, process_index=0,
         )  # fmt: skip
         steps = Trainer.set_initial_training_values(_Sized(), args, loader)[6]  # pyright: ignore
         told = {"batch_size": batch, "accumulate": accumulate, "epochs": epochs,
                 "processes": processes, "max_steps": most}  # fmt: skip
-        recipe = recipe_for("causal-lm", "x", "y", training=told)
-        assert steps_of(recipe, rows) == steps, told
-    assert trainer.set_initial_training_values(
-        trainer.args, trainer.get_train_dataloader()
-    )[6] == steps_of(base, 1) or base.training.max_steps  # fmt: skip
+        assert steps_of(recipe_for("causal-lm", "x", "y", training=told), rows) == steps, told
 
 
 class _Sized:

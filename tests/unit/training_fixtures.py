@@ -105,11 +105,11 @@ def recipe_for(task: str, model: object, rows: object, /, **changes: object) -> 
 
 
 RUN = """
-import json, sys
-from pathlib import Path
+import sys
 from hfterm.training import worker
 for name in sys.argv[1:]:
-    worker._conclude(Path(name), worker.run(Path(name), main_process=True))
+    sys.argv = ["worker", name]
+    worker.main()
 """
 SCRIPTS = """
 import json, os, sys
@@ -128,7 +128,7 @@ def run_all(recipes: Sequence[Recipe]) -> list[Rows]:
     for folder in folders:
         outcome = files.read_struct(folder / files.OUTCOME, files.Outcome)
         assert outcome is not None
-        assert outcome.status == "finished"
+        assert outcome.status == "finished", outcome.error
     return [metrics_of(folder) for folder in folders]
 
 

@@ -27,6 +27,7 @@ from hfterm.training.scoring import Score, reduce_logits, scorer
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from peft import PeftModel
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainingArguments
 
@@ -101,7 +102,7 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
         new=new,
         score=scorer(recipe.task, names),
         trainable=sum(p.numel() for p in parameters if p.requires_grad),
-        parameters=_counted(model),
+        parameters=_counted(recipe, model),
         train_rows=counts[0],
         eval_rows=counts[1],
     )
@@ -125,12 +126,12 @@ def _check_ids(
         )
 
 
-def _counted(model: PreTrainedModel) -> int:
-    from peft import PeftModel
-
-    if isinstance(model, PeftModel):
-        return int(model.get_nb_trainable_parameters()[1])
-    return sum(p.numel() for p in model.parameters())
+def _counted(recipe: Recipe, model: PreTrainedModel) -> int:
+    if recipe.method.name == "full":
+        return sum(p.numel() for p in model.parameters())
+    # a weight in 4 bits has half as many numbers as it stands for, which peft knows
+    adapted = cast("PeftModel", model)
+    return int(adapted.get_nb_trainable_parameters()[1])
 
 
 def open_tokenizer(

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
+from hfterm import __version__
 from hfterm.errors import HftermError
 from hfterm.training.labels import label_ids
 from hfterm.training.recipe import Recipe
@@ -39,19 +40,20 @@ def encode_rows(
     _check_room(recipe, tokenizer)
     encode = ENCODERS[recipe.task](recipe, tokenizer, names)
 
-    def checked(batch: Batch, numbers: list[int]) -> Encoded:
+    def checked(batch: Batch, numbers: list[int], version: str) -> Encoded:
         check_rows(recipe, batch, numbers[0])
         return encode(batch)
 
-    small = len(rows) * recipe.data.max_length <= IN_MEMORY
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"
     encoded = rows.map(
         checked,
         batched=True,
         with_indices=True,
         remove_columns=rows.column_names,
-        keep_in_memory=small,
-        # another version of hfterm may have encoded them otherwise
-        load_from_cache_file=False,
+        # of several processes the first writes a file, and the others find it
+        keep_in_memory=alone and len(rows) * recipe.data.max_length <= IN_MEMORY,
+        # another version of hfterm may encode otherwise
+        fn_kwargs={"version": __version__},
     )
     learnt = LEARNT.get(recipe.task)
     if learnt is not None:

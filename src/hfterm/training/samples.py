@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hfterm.training.building import Built
 
 NEW_TOKENS = 48
+MOST_SECONDS = 20.0
+"""For the answer to a prompt: a 4-bit model on a CPU takes a second a token."""
+
 LIKELY = 3
 """Candidates that are shown for a label or a masked token."""
 
@@ -44,9 +47,9 @@ def asker(
         try:
             with torch.no_grad(), torch.random.fork_rng():
                 for prompt in built.recipe.prompts:
-                    if stopping():
+                    answer = answer_to(built, prompt, stopping)
+                    if stopping():  # it may be cut short
                         break
-                    answer = answer_to(built, prompt)
                     files.append_line(
                         folder / files.SAMPLES, RunSample(step=step, prompt=prompt, answer=answer)
                     )
@@ -59,7 +62,7 @@ def asker(
     return ask
 
 
-def answer_to(built: Built, prompt: str) -> str:
+def answer_to(built: Built, prompt: str, stopping: Callable[[], bool] = lambda: False) -> str:
     """What the model says to a prompt: labels, tokens, an answer, or a continuation."""
     task, tokenizer, model = built.recipe.task, built.tokenizer, built.model
     question, _, context = prompt.partition("|||")
@@ -82,11 +85,16 @@ def answer_to(built: Built, prompt: str) -> str:
         )
     inputs = inputs.to(model.device)
     if task in ("chat-sft", "causal-lm", "seq2seq"):
+
+        def until_stopped(ids: Tensor, _scores: object, **_: object) -> Tensor:
+            return ids.new_full((len(ids),), stopping()).bool()
+
         made = cast(
             "Tensor",
             model.generate(  # pyright: ignore[reportCallIssue]
                 **inputs, max_new_tokens=NEW_TOKENS, do_sample=False,
-                pad_token_id=tokenizer.pad_token_id,
+                pad_token_id=tokenizer.pad_token_id, max_time=MOST_SECONDS,
+                stopping_criteria=[until_stopped],
             ),
         )[0]  # fmt: skip
         start = 0 if task == "seq2seq" else inputs["input_ids"].shape[1]

@@ -36,7 +36,7 @@ LOOK_EVERY = 0.25
 
 SAMPLE_EVERY = 2.0
 BEAT_EVERY = 5.0
-LINGER = 15.0
+LINGER = 5.0
 """Seconds that the training process may take to end after it told its outcome."""
 
 NEARLY_ALL = 0.9

@@ -329,4 +329,5 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code) if code else sys.exit(0)
+    # everything is on the disk: the threads of libraries must not keep it from ending
+    os._exit(code)

@@ -71,6 +71,8 @@ class RunsTouched(Message):
 class TrainPage(TabPage):
     """A tab."""
 
+    HELP = "## Train\n`F3` and `F4` go through the tabs."
+
     def show_runs(self, runs: Sequence[Run]) -> None:
         """The runs changed while the page was in sight, or it came in sight."""
 
