@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hfterm.training.data import BUILDERS, local_files
+from hfterm.training.data_files import BUILDERS, local_files
 from hfterm.training.recipe import Recipe
 
 SHUFFLED = '''

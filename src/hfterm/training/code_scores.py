@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hfterm.training.data import local_files
+from hfterm.training.data_files import local_files
 from hfterm.training.recipe import Recipe
 
 MACRO_F1 = '''

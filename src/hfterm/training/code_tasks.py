@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hfterm.training.code_data import ids_of
-from hfterm.training.encoding import stride_of
-from hfterm.training.recipe import Recipe, Task
+from hfterm.training.recipe import Recipe, Task, stride_of
 
 COLLATORS: dict[Task, str] = {
     "text-classification": "DataCollatorWithPadding(tokenizer)",

@@ -5,28 +5,19 @@ Imports datasets inside functions; no torch.
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from hfterm.errors import HftermError
-from hfterm.hub import starter
-from hfterm.hub.refs import HUB_ID, installed
 from hfterm.job import Job
+from hfterm.training.data_files import BUILDERS, local_files, script_error
 from hfterm.training.recipe import DataPart, Recipe
-from hfterm.training.rows import roles_of, shown
+from hfterm.training.rows import roles_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-BUILDERS = {
-    ".csv": "csv", ".tsv": "csv", ".json": "json", ".jsonl": "json", ".ndjson": "json",
-    ".parquet": "parquet", ".txt": "text", ".text": "text",
-}  # fmt: skip
-"""The builder of `datasets` for each kind of file."""
-
 
 FORMATS = {
     "csv": "has a line that names the columns, then one row a line, in UTF-8; what holds commas, "
@@ -36,80 +27,6 @@ FORMATS = {
     "text": "has one text a line, in UTF-8",
 }
 """What each kind of file is like."""
-
-
-def local_files(ref: str) -> list[str]:
-    """The files that `ref` names here; empty when it can only be a hub id.
-
-    Raises:
-        HftermError: it is a path, and nothing is there; or a starter set that is not installed.
-    """
-    if starter.is_starter(ref):
-        path = installed(ref)
-        if path.is_dir():
-            raise HftermError(
-                "not-a-data-set",
-                f"{ref!r} is a model, not a data set.",
-                "Name reviews or sms-spam.",
-            )
-        return [str(path)]
-    if ref.endswith(".py"):
-        raise script_error(ref)
-    try:
-        path = Path(ref).expanduser()
-        is_file, is_dir = path.is_file(), path.is_dir()
-        globbed = (
-            sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # absolute ones as well
-            if any(sign in ref for sign in "*?[") and not is_file
-            else None
-        )
-    except (OSError, ValueError, RuntimeError):  # a name that no path can have
-        raise _nothing(ref) from None
-    if is_file:
-        return [str(path)]
-    if globbed is not None:
-        found = [name for name in globbed if Path(name).is_file()]
-        if not found:
-            raise HftermError("not-found", f"No file matches {ref}.", "Check data.ref.")
-        return found
-    if is_dir:
-        found = sorted(str(p) for p in path.iterdir() if p.suffix.lower() in BUILDERS)
-        if found:
-            return found
-        scripts = [p.name for p in path.glob("*.py")]
-        if scripts:
-            raise script_error(ref)
-        raise HftermError(
-            "not-a-data-set",
-            f"The folder {ref} holds no .csv, .tsv, .json, .jsonl, .parquet or .txt file.",
-            "Name a file in data.ref.",
-        )
-    if ref.startswith(("/", "./", "../", "~")) or path.suffix.lower() in BUILDERS:
-        raise HftermError(
-            "not-found",
-            f"There is no file {ref}.",
-            "Check data.ref; put the file back, or name another.",
-        )
-    if not HUB_ID.match(ref):
-        raise _nothing(ref)
-    return []
-
-
-def _nothing(ref: str) -> HftermError:
-    return HftermError(
-        "not-found",
-        f"{shown(ref)} is neither a file here nor a hub id (owner/name).",
-        "Check data.ref.",
-    )
-
-
-def script_error(ref: str) -> HftermError:
-    """The error for a data set that is a program."""
-    return HftermError(
-        "script-data-set",
-        f"{ref} is a data set made by a Python script, which datasets no longer runs.",
-        "Save its rows as Parquet, CSV or JSONL and name that file in data.ref.",
-    )
 
 
 def load_split(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from hfterm import __version__
 from hfterm.errors import HftermError
 from hfterm.training.labels import label_ids
-from hfterm.training.recipe import Recipe
+from hfterm.training.recipe import Recipe, stride_of
 from hfterm.training.rows import Batch, check_rows
 
 if TYPE_CHECKING:
@@ -171,11 +171,6 @@ def _answering(
         return cast("Encoded", dict(found)) | {"start_positions": starts, "end_positions": ends}
 
     return encode
-
-
-def stride_of(recipe: Recipe) -> int:
-    """Tokens that two windows share: no more than a window can take."""
-    return min(recipe.data.stride, recipe.data.max_length // 4)
 
 
 def answer_tokens(

@@ -24,7 +24,8 @@ from hfterm.models.types import ModelSource
 from hfterm.system import reach
 from hfterm.system.disk import size_text
 from hfterm.training.code_model import adapter_error, no_tokenizer
-from hfterm.training.data import local_files, splits
+from hfterm.training.data import splits
+from hfterm.training.data_files import local_files
 from hfterm.training.encoding import no_template
 from hfterm.training.labels import check_held, label_names
 from hfterm.training.recipe import Recipe, expand

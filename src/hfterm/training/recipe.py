@@ -239,6 +239,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self.data.columns.get(role, role)
 
 
+def stride_of(recipe: Recipe) -> int:
+    """Tokens that two windows share: no more than a window can take."""
+    return min(recipe.data.stride, recipe.data.max_length // 4)
+
+
 def expand(recipe: Recipe, group: str) -> list[Recipe]:
     """The runs of a recipe: one for each method to compare and each fold.
 

@@ -227,7 +227,7 @@ def about(folder: Path, built: Built) -> None:
     import hashlib
     from importlib.metadata import version
 
-    from hfterm.training.data import local_files
+    from hfterm.training.data_files import local_files
 
     data: list[dict[str, object]] = []
     for name in local_files(built.recipe.data.ref):
