@@ -107,7 +107,7 @@ def _killed_once(folder: Path, kind: str, chance: random.Random) -> tuple[float,
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_kills_lose_no_row_and_change_no_result(method: str, large: Path, rows: Path) -> None:
     recipe = kit.recipe(large, rows, f"method.name={method}")
-    reference = kit.history(kit.finished(recipe))
+    reference = kit.start(recipe)
     seed = time.time_ns() if KILLS else 7
     chance = random.Random(seed)
     kinds = ["writing", "training", "loading"]
@@ -130,7 +130,8 @@ def test_kills_lose_no_row_and_change_no_result(method: str, large: Path, rows: 
         assert run.status == "finished", kit.log_of(folder)
         assert run.state.attempts == kills + 1
         assert not _being_written(folder)
-        kit.same(kit.history(folder), reference)
+        assert kit.wait_over(reference).status == "finished"
+        kit.same(kit.history(folder), kit.history(reference))
     print(f"{method}: {len(times)} kills in {runs} runs, {torn} torn checkpoints, "
           f"died after {max(times):.2f} s at most, {seed=}")  # fmt: skip
 
@@ -163,37 +164,27 @@ def test_a_run_goes_on_without_its_supervisor(model: Path, rows: Path) -> None:
     state = kit.training_at(folder, 3).state
     _kill(state.supervisor)
     before = len(kit.rows_of(folder))
-    run = kit.training_at(folder, before + 10)
-    assert run.status == "running"
+    assert kit.training_at(folder, before + 10).status == "running"
     with pytest.raises(HftermError, match="is running"):
         store.start(folder)
-    # it hears of a stop, and what became of it is read from its own account
-    store.stop(run)
-    assert store.read_run(folder).status in ("stopping", "stopped")
-    run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "over")
-    assert run.status == "stopped"
-    assert run.state.seconds > 0
-    kit.resume(folder, _shorter(folder))
-    state = kit.wait_for(folder, lambda run: run.state.worker, "a worker").state
-    _kill(state.supervisor)
-    run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "over")
-    assert run.status == "finished", kit.log_of(folder)
-    assert len(kit.history(folder).losses) == run.progress.total_steps
-
-
-def test_both_killed_is_died_and_can_be_resumed(model: Path, rows: Path) -> None:
-    folder = kit.start(_long(model, rows))
-    state = kit.training_at(folder, 3).state
-    _kill(state.supervisor)
+    # both killed
     _kill(state.worker)
     run = store.read_run(folder)
     assert run.status == "died"
     assert run.state.error is not None
     assert "both were killed" in run.state.error.message
     assert not run.active
-    kit.resume(folder, _shorter(folder))
-    assert kit.wait_over(folder).status == "finished"
-    kit.history(folder)
+    kit.resume(folder)
+    before = len(kit.rows_of(folder))
+    run = kit.wait_for(folder, lambda run: len(kit.rows_of(folder)) > before + 3, "going on")
+    _kill(run.state.supervisor)
+    # it hears of a stop all the same, and what became of it is read from its own account
+    store.stop(store.read_run(folder))
+    assert store.read_run(folder).status in ("stopping", "stopped")
+    run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "over")
+    assert run.status == "stopped"
+    assert run.state.seconds > 0
+    assert len(kit.history(folder).losses) == run.progress.step
 
 
 # -- the one that started it -----------------------------------------------------------------
@@ -208,32 +199,42 @@ signal.pause()
 """
 
 
-@pytest.mark.parametrize("way", ["the terminal is closed", "the starter is killed"])
-def test_a_run_outlives_its_starter_and_terminal(way: str, model: Path, rows: Path) -> None:
-    folder = store.create(_long(model, rows))
+def _in_a_terminal(folder: Path) -> tuple[int, int]:
+    """Start a run from a terminal. Gives the starter, which stays, and the terminal."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [sys.executable, "-c", STARTER, str(folder)])
     said = b""
     while b"started" not in said:
         said += os.read(terminal, 1000)
-    kit.training_at(folder, 1)
-    if way == "the starter is killed":
-        os.kill(pid, signal.SIGKILL)
-    os.close(terminal)
-    os.waitpid(pid, 0)  # closing it hangs up, which ends the starter
-    before = len(kit.rows_of(folder))
-    run = kit.training_at(folder, before + 10)
-    assert run.status == "running"
-    supervisor, worker = run.state.supervisor, run.state.worker
-    assert supervisor is not None
-    assert worker is not None
-    for mark in (supervisor, worker):
-        os.kill(mark.pid, signal.SIGHUP)
-    kit.training_at(folder, before + 20)
-    assert os.getsid(worker.pid) not in (os.getsid(0), pid)
-    store.stop(store.read_run(folder))
-    assert kit.wait_over(folder).status == "stopped"
+    return pid, terminal
+
+
+def test_runs_outlive_their_starters_and_terminals(model: Path, rows: Path) -> None:
+    """One terminal is closed, which ends its starter by a hang-up; of the other it is killed."""
+    folders = [store.create(_long(model, rows)) for _ in range(2)]
+    (one, first), (two, second) = (_in_a_terminal(folder) for folder in folders)
+    for folder in folders:
+        kit.training_at(folder, 1)
+    os.close(first)
+    os.kill(two, signal.SIGKILL)
+    assert os.WTERMSIG(os.waitpid(one, 0)[1]) == signal.SIGHUP
+    os.waitpid(two, 0)
+    os.close(second)
+    for folder in folders:
+        before = len(kit.rows_of(folder))
+        run = kit.training_at(folder, before + 10)
+        assert run.status == "running"
+        supervisor, worker = run.state.supervisor, run.state.worker
+        assert supervisor is not None
+        assert worker is not None
+        assert os.getsid(worker.pid) not in (os.getsid(0), one, two)
+        for mark in (supervisor, worker):
+            os.kill(mark.pid, signal.SIGHUP)
+        assert kit.training_at(folder, before + 20).status == "running"
+    for folder in folders:
+        store.stop(store.read_run(folder))
+    assert [kit.wait_over(folder).status for folder in folders] == ["stopped", "stopped"]
 
 
 # -- what runs out, or is gone ---------------------------------------------------------------
@@ -261,26 +262,26 @@ def _fill(path: Path, leave: int) -> None:
     os.truncate(path, max(0, path.stat().st_size - leave))
 
 
-@pytest.mark.parametrize("leave", [0, 700_000])
-def test_a_full_disk_is_said_and_mended(
-    leave: int, model: Path, rows: Path, small_disk: Path
-) -> None:
+def test_a_full_disk_is_said_and_mended(model: Path, rows: Path, small_disk: Path) -> None:
     """Either no row can be written, or only a part of a checkpoint."""
     folder = kit.start(_long(model, rows))
-    kit.wait_for(
-        folder, lambda _: files.whole_checkpoints(folder / files.CHECKPOINTS), "a checkpoint"
-    )
-    before = kit.rows_of(folder)
-    _fill(small_disk / "filler", leave)
-    run = kit.wait_over(folder)
-    assert run.status == "failed", run.state
-    assert run.state.error is not None
-    assert run.state.error.kind == "no-space", kit.log_of(folder)
-    assert "Free some room" in run.state.error.remedy
-    assert kit.rows_of(folder)[: len(before)] == before
-    assert not files.torn_checkpoints(folder / files.CHECKPOINTS)
-    (small_disk / "filler").unlink()
-    kit.resume(folder, _shorter(folder), "training.keep=1")
+    checkpoints = folder / files.CHECKPOINTS
+    for leave in (0, 700_000):
+        there = len(files.whole_checkpoints(checkpoints))
+        kit.wait_for(
+            folder, lambda _, n=there: len(files.whole_checkpoints(checkpoints)) > n, "a checkpoint"
+        )
+        before = (folder / files.METRICS).read_bytes()
+        _fill(small_disk / "filler", leave)
+        run = kit.wait_over(folder)
+        assert run.status == "failed", run.state
+        assert run.state.error is not None
+        assert run.state.error.kind == "no-space", kit.log_of(folder)
+        assert "Free some room" in run.state.error.remedy
+        assert (folder / files.METRICS).read_bytes().startswith(before)
+        assert not files.torn_checkpoints(checkpoints)
+        (small_disk / "filler").unlink()
+        kit.resume(folder, *([_shorter(folder)] if leave else []), "training.keep=3")
     run = kit.wait_over(folder)
     assert run.status == "finished", kit.log_of(folder)
     assert len(kit.history(folder).losses) == run.progress.total_steps

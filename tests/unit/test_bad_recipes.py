@@ -339,6 +339,10 @@ def test_the_library_knows_more(model_zoo: Zoo, tmp_path: Path, zoo: Zoo) -> Non
         "a jumbled template": (recipe_for("chat-sft", jumbled, chat), "template"),
         "nothing to learn": (recipe_for("causal-lm", model_zoo["gpt2"], data, **text | {
             "data": {"eval": "", "max_length": 1}}), "empty-split"),
+        "an adapter under a new head": (
+            recipe_for("masked-lm", model_zoo["bert"], data, **text, method={"name": "lora"}),
+            "new-head",
+        ),
         "a broken tokenizer": (recipe_for(CLASSIFY, broken, data), "no-tokenizer"),
         "a vocabulary beyond the model": (
             recipe_for(CLASSIFY, model_zoo["bert"], data, model={"tokenizer": "minilm"}),

@@ -137,6 +137,20 @@ def test_a_run_lives_while_one_of_its_two_processes_does(
     assert store.read_run(folder).status == "stopping"
 
 
+def test_a_run_that_lost_its_supervisor_early_is_seen_to_train(
+    dead: ProcessMark, sleeper: subprocess.Popen[bytes]
+) -> None:
+    folder = store.create(recipe())
+    put(folder, status="starting", supervisor=dead, worker=mark_of(sleeper))
+    assert store.true_state(folder).status == "starting"
+    now = time.time()
+    files.write_struct(folder / files.PROGRESS, RunProgress(phase="training", time=now))
+    assert store.true_state(folder).status == "running"
+    # what an attempt before left there says nothing of this one
+    files.write_struct(folder / files.PROGRESS, RunProgress(phase="done", time=now - 60))
+    assert store.true_state(folder).status == "starting"
+
+
 @pytest.mark.parametrize("status", ["starting", "running", "stopping"])
 def test_both_killed_is_died_with_words(status: str, dead: ProcessMark) -> None:
     folder = store.create(recipe())

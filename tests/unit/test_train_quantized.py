@@ -18,17 +18,17 @@ QLORA: dict[str, object] = {
 
 
 def chat_recipe(tmp_path: Path, **method: object) -> Recipe:
-    rows = write_rows(tmp_path / "chat.jsonl", rows_of("chat-sft", 8))
+    rows = write_rows(tmp_path / "chat.jsonl", rows_of("chat-sft", 4))
     return recipe_for(
         "chat-sft", "smollm2", rows, method=QLORA | method,
-        data={"train": "train[:4]", "eval": "train[4:]", "max_length": 48},
-        training={"max_steps": 4, "batch_size": 4, "eval_every": 2, "learning_rate": 2e-3},
+        data={"train": "train[:2]", "eval": "train[2:]", "max_length": 48},
+        training={"max_steps": 4, "batch_size": 2, "eval_every": 2, "learning_rate": 3e-3},
     )  # fmt: skip
 
 
 def gradients(built: Built) -> dict[str, torch.Tensor]:
     """Of one batch, in training mode."""
-    batch = built.collator([built.train[row] for row in range(4)])
+    batch = built.collator([built.train[row] for row in range(2)])
     built.model.train()
     built.model.zero_grad()
     built.model(**batch).loss.backward()

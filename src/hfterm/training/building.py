@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 Collator = Callable[[list[dict[str, object]]], dict[str, object]]
 
 
+HEADED = ("classification", "answering")
+"""Tasks whose heads peft trains whole, beside an adapter."""
+
+
 @dataclass(frozen=True)
 class Built:
     """What a run trains, and on what.
@@ -88,6 +92,7 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
     job.progress(f"loading {recipe.model.ref}")
     with memory_errors(recipe.model.ref):
         model, new = load_base(recipe, source, names, job)
+        _check_head(recipe, new)
         model = with_method(recipe, model)
     _check_ids(recipe, tokenizer, model, encoded)
     parameters = list(model.parameters())
@@ -106,6 +111,17 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
         train_rows=counts[0],
         eval_rows=counts[1],
     )
+
+
+def _check_head(recipe: Recipe, new: tuple[str, ...]) -> None:
+    """Refuse an adapter under a vocabulary head that is new: it would stay at random."""
+    if new and recipe.method.name != "full" and not recipe.task.endswith(HEADED):
+        raise HftermError(
+            "new-head",
+            f"{recipe.model.ref} has no trained {', '.join(new)}, and {recipe.method.name} would "
+            "leave that at random.",
+            'Choose method.name = "full", or a checkpoint that was trained for this task.',
+        )
 
 
 def _check_ids(

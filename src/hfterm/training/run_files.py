@@ -211,6 +211,12 @@ def progress_of(folder: Path) -> RunProgress:
     return read_struct(folder / PROGRESS, RunProgress) or RunProgress()
 
 
+def has_begun(folder: Path, started: float) -> bool:
+    """Whether the attempt of that time trains: it has loaded what it needs."""
+    progress = progress_of(folder)
+    return progress.phase not in ("", "loading") and progress.time >= started
+
+
 def notes_of(folder: Path) -> RunNotes:
     """``notes.json``; no notes when it is not there."""
     return read_struct(folder / NOTES, RunNotes) or RunNotes()

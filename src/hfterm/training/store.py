@@ -394,8 +394,11 @@ def _true(folder: Path, state: RunState) -> RunState:
         return state
     if (folder / files.STOP).exists() and state.status == "running":
         state = msgspec.structs.replace(state, status="stopping")
-    if files.is_alive(state.supervisor) or files.is_alive(state.worker):
+    if files.is_alive(state.supervisor):
         return state
+    if files.is_alive(state.worker):
+        begun = state.status == "starting" and files.has_begun(folder, state.started)
+        return msgspec.structs.replace(state, status="running") if begun else state
     ended = _newest(folder)
     here = state.supervisor is not None and state.supervisor.boot == files.boot_id()
     elsewhere = not here and state.host not in ("", files.this_host())

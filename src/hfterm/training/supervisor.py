@@ -140,10 +140,8 @@ class Supervisor:
     def _status(self) -> RunStatus:
         if (self._folder / files.STOP).exists():
             return "stopping"
-        if self._state.status == "starting":
-            progress = files.progress_of(self._folder)
-            ready = progress.phase in ("training", "evaluating", "saving", "done")
-            return "running" if ready and progress.time >= self._began else "starting"
+        if self._state.status == "starting" and files.has_begun(self._folder, self._began):
+            return "running"
         return self._state.status
 
     def _sample(self, pid: int) -> None:
