@@ -103,11 +103,11 @@ def _terminated(folder: Path, pid: int) -> bool:
 def test_stopped_and_resumed_is_as_never_stopped(method: str, model: Path, rows: Path) -> None:
     """Between two rows of metrics, whose mean must be the same."""
     recipe = kit.recipe(
-        model, rows, f"method.name={method}", "training.epochs=4", "training.log_every=8",
+        model, rows, f"method.name={method}", "training.epochs=2", "training.log_every=8",
         "training.save_every=1000", "training.eval_every=16",
     )  # fmt: skip
     folder, reference = kit.start(recipe), kit.start(recipe)
-    kit.wait_for(folder, lambda run: run.progress.phase == "training", "training")
+    kit.training_at(folder, 1)
     terminate_worker(folder)
     assert kit.wait_over(folder).status == "stopped"
     assert kit.wait_over(reference).status == "finished"

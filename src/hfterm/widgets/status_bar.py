@@ -53,6 +53,7 @@ class StatusBar(Horizontal):
         self._engine = Static(PHASES["off"], id="status-engine", markup=False)
         self._loaded = Static("", id="status-loaded", markup=False)
         self._runs = Static("", id="status-runs", markup=False)
+        self._runs.display = False
         self._machine = Static("", id="status-machine", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -92,6 +93,7 @@ class StatusBar(Horizontal):
         text = runs_line(runs)
         before = str(self._runs.content)
         if before != text:
+            self._runs.display = bool(text)
             self._runs.update(foreign(text), layout=cell_len(before) != cell_len(text))
 
     def show_machine(self, sample: SystemSample) -> None:
