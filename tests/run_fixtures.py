@@ -114,7 +114,8 @@ def metric_rows(
             learnt = 1 - math.exp(-step / 45)
             wave = 0.06 * math.sin(step * 1.7) * math.cos(step * 0.31 + late)
             if step % log_every == 0:
-                loss: float | str = round(0.72 - 0.55 * skill * learnt + wave, 6)
+                astray = 0.15 if resumed and not late and step > resumed[1] else 0.0
+                loss: float | str = round(0.72 - 0.55 * skill * learnt + wave + astray, 6)
                 norm: float | str = round(1.4 - learnt + 4 * abs(wave), 6)
                 if nan_from and step >= nan_from:
                     loss = norm = "NaN"

@@ -91,7 +91,7 @@ def test_a_run_from_the_form_goes_on_when_the_line_is_cut(start: Start) -> None:
         (DOWN + DOWN + TAB, "train[:16]", r"train train\[:16\]"),
         (TAB, "train[-8:]", r"eval train\[-8:\]"),
         (DOWN, "16", r"max length 16\b"),
-        (DOWN * 4 + BACK_TAB * 2, "3", r"max steps 3\b"),
+        (DOWN * 4 + BACK_TAB, "3", r"max steps 3\b"),
     ):
         terminal.send(keys)
         terminal.settle()  # the cursor is in the field

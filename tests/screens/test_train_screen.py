@@ -385,6 +385,41 @@ async def test_a_recipe_is_saved_opened_again_and_shown_as_a_script(
         compile(app.screen.code, "train_run.py", "exec")
 
 
+async def test_a_tab_that_is_opened_twice_at_once_is_whole_for_both(make_app: MakeApp) -> None:
+    """Its key opens it, and so does the line of tabs, while its widgets are still being made."""
+    make_run("film")
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot, lambda: title(app) == "New" and page(app).display, "the tabs")
+        pages = screen(app).pages
+        assert pages is not None
+
+        async def look(number: int, name: str) -> bool:
+            return bool((await pages.open(number)).query(f"#{name}"))
+
+        assert await asyncio.gather(*(look(2, "runs-grid") for _ in range(3))) == [True] * 3
+        assert await asyncio.gather(*(look(3, "monitor-below") for _ in range(3))) == [True] * 3
+        await runs_page(pilot, 1)
+
+
+async def test_of_tabs_opened_at_once_one_is_in_sight(make_app: MakeApp) -> None:
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot, lambda: title(app) == "New" and page(app).display, "the tabs")
+        pages = screen(app).pages
+        assert pages is not None
+        await asyncio.gather(*(pages.open(number) for number in (2, 3, 1, 4, 2)))
+        await settled(pilot, lambda: title(app) == "Runs", "the last of them")
+
+        def seen() -> list[str]:
+            found = app.screen.query("TrainPage").results(TrainPage)
+            return [str(one.id) for one in found if one.display]
+
+        await settled(pilot, lambda: seen() == ["page-Runs"], "its page alone")
+        await pilot.press("f4")
+        await settled(pilot, lambda: seen() == ["page-Monitor"], "the next")
+
+
 # -- a real run --------------------------------------------------------------------------------
 
 

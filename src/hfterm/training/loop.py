@@ -19,7 +19,10 @@ from hfterm.training import run_files as files
 from hfterm.training.recipe import LESS_IS_BETTER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
+    from torch.utils.data import DataLoader
 
 TRAINER_STATE = "trainer_state.json"
 
@@ -66,11 +69,83 @@ def _over_all(value: float, how: Any) -> float:
     return float(shared.item())
 
 
+class Drawn:
+    """Batches that are made with random numbers, masks for example, and made alike at a resume.
+
+    A batch is made before the step of the one before it is taken, so that the random state of a
+    checkpoint is that after the next batch. What it was before is kept here.
+    """
+
+    def __init__(self, collate: Callable[[Any], Any], settle: Callable[[], None]) -> None:
+        self._collate = collate
+        self._settle = settle
+        self.before: Tensor | None = None
+        """The random state before the newest batch."""
+        self.again: Tensor | None = None
+        """The one that the next batch is to be made with."""
+        self.settling = False
+        """The batch after it goes on with the checkpoint's own."""
+
+    def __call__(self, rows: Any) -> Any:
+        """Make a batch."""
+        if self.again is not None:
+            torch.set_rng_state(self.again)
+            self.again, self.settling = None, True
+        elif self.settling:
+            self._settle()
+        self.before = torch.get_rng_state()
+        return self._collate(rows)
+
+
 class RunTrainer(Trainer):
     """Trainer with what it forgets at a resume."""
 
     resumed: Path | None = None
     """The checkpoint that it goes on from."""
+
+    _drawn: Drawn | None = None
+    _settled = False
+    _before_evaluation: Tensor | None = None
+    _after_evaluation: Tensor | None = None
+
+    # -- random numbers ------------------------------------------------------------------
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The batches; in the processes of a loader they are not made alike."""
+        collate = self.data_collator
+        if not self.args.dataloader_num_workers:
+            drawn = self._drawn = Drawn(cast("Callable[[Any], Any]", collate), self._settle)
+            self.data_collator = cast("Any", drawn)
+            if self.resumed is not None and (place := self._random_file(self.resumed)).is_file():
+                drawn.again = cast("Tensor", torch.load(place, weights_only=True))
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = collate
+
+    def _random_file(self, checkpoint: Path) -> Path:
+        return checkpoint / f"hfterm-batch-{self.args.process_index}.pt"
+
+    def _settle(self) -> None:
+        """Go on with the random state of the checkpoint: Trainer would do so a batch too late."""
+        if self.resumed is not None:
+            self._load_rng_state(str(self.resumed))
+        self._settled = True
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if self._settled:
+            self._settled = False
+            return
+        if self._drawn is not None:
+            self._drawn.again, self._drawn.settling = None, False
+        super()._load_rng_state(checkpoint)
+        if self._after_evaluation is not None:
+            torch.set_rng_state(self._after_evaluation)
+
+    def evaluate(self, *args: Any, **named: Any) -> dict[str, float]:
+        """Evaluate; one that is broken off is done again with the same random numbers."""
+        self._before_evaluation = torch.get_rng_state()
+        return super().evaluate(*args, **named)
 
     def _run_epoch(self, *args: Any, **named: Any) -> None:
         """An epoch, unless all was done before: Trainer looks only after another step."""
@@ -85,6 +160,8 @@ class RunTrainer(Trainer):
         if self.args.should_save:
             (self.checkpoint / files.WHOLE).unlink(missing_ok=True)
         super()._save_checkpoint(model, trial)
+        if self._drawn is not None and self._drawn.before is not None:
+            torch.save(self._drawn.before, self._random_file(self.checkpoint))
 
     @property
     def checkpoint(self) -> Path:
@@ -97,7 +174,9 @@ class RunTrainer(Trainer):
         return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
 
     def save_now(self) -> None:
-        """Write a checkpoint outside of Trainer's own order, unless this step has one."""
+        """Write a checkpoint in the middle of an evaluation, unless this step has one."""
+        if self._before_evaluation is not None:
+            torch.set_rng_state(self._before_evaluation)
         if not agreed((self.checkpoint / files.WHOLE).is_file()):
             self._save_checkpoint(cast("nn.Module", self.model), None)
             self.control = self.callback_handler.on_save(self.args, self.state, self.control)
@@ -171,7 +250,9 @@ class RunTrainer(Trainer):
 
     def _evaluate_again(self) -> None:
         """The evaluation that a stop broke off."""
+        super()._load_rng_state(str(self.resumed))
         metrics = self._evaluate(None, None)
+        self._after_evaluation = torch.get_rng_state()
         if self._determine_best_metric(metrics, None) and self.resumed is not None:
             self.state.best_model_checkpoint = str(self.resumed)
         if self.args.should_save and self.resumed is not None:
