@@ -125,6 +125,10 @@ class HftermApp(TerminalClipboard, KeysInOrder):
         self._set_theme()
         self._set_keys()
 
+    def on_runs_touched(self) -> None:
+        """Something was done to runs: look at them at once."""
+        self.run_watch.look()
+
     def _runs_changed(self, runs: list[Run], ended: list[Run]) -> None:
         from hfterm.widgets.training_words import ending
 

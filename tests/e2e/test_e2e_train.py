@@ -113,6 +113,7 @@ def test_a_run_from_the_form_goes_on_when_the_line_is_cut(start: Start) -> None:
     done = over(run.id)
     assert (done.status, done.progress.step) == ("finished", 3)
     again = start("--screen", "train")
+    again.wait_for("learning rate 0.002")
     again.send(F6)
     again.wait_for(r"✓ finished +by-hand +lora +3/3 +100 %")
     again.send("\r")

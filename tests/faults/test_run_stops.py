@@ -99,11 +99,11 @@ def _terminated(folder: Path, pid: int) -> bool:
     return store.read_run(folder).status in kit.OVER
 
 
-@pytest.mark.parametrize("method", ["full", "lora"])
-def test_stopped_and_resumed_is_as_never_stopped(method: str, model: Path, rows: Path) -> None:
-    """Between two rows of metrics, whose mean must be the same."""
+@pytest.mark.parametrize("setting", ["method.name=full", "method.name=lora", "task=masked-lm"])
+def test_stopped_and_resumed_is_as_never_stopped(setting: str, model: Path, rows: Path) -> None:
+    """Between two rows of metrics, whose mean must be the same; masks are drawn alike."""
     recipe = kit.recipe(
-        model, rows, f"method.name={method}", "training.epochs=2", "training.log_every=8",
+        model, rows, setting, "training.epochs=2", "training.log_every=8",
         "training.save_every=1000", "training.eval_every=16",
     )  # fmt: skip
     folder, reference = kit.start(recipe), kit.start(recipe)

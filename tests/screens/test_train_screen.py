@@ -45,6 +45,7 @@ from run_fixtures import (
     write_lines,
 )
 from screen_fixtures import MakeApp
+from waiting import until
 
 _ = end_runs  # a fixture
 
@@ -308,7 +309,7 @@ async def test_preview_cost_and_probe(make_app: MakeApp, tmp_path: Path) -> None
         await load(pilot, recipe, tmp_path)
         await pilot.press("f5")
         await settled(pilot, lambda: len(table(app, "new-rows")) == 10, "the first rows")
-        await settled(pilot, lambda: "s/step measured" in words(app, "new-cost"), "the probe")
+        await until(lambda: "s/step measured" in words(app, "new-cost"), "the probe")
         said = words(app, "new-cost")
         assert "parameters are trained" in said
         assert re.search(r"\d+ rows, \d+ to evaluate on · 3 steps", said)
@@ -390,7 +391,7 @@ async def test_a_tab_that_is_opened_twice_at_once_is_whole_for_both(make_app: Ma
     make_run("film")
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:
-        await settled(pilot, lambda: title(app) == "New" and page(app).display, "the tabs")
+        await settled(pilot, lambda: title(app) == "New" and screen(app).page, "the tabs")
         pages = screen(app).pages
         assert pages is not None
 
@@ -405,7 +406,7 @@ async def test_a_tab_that_is_opened_twice_at_once_is_whole_for_both(make_app: Ma
 async def test_of_tabs_opened_at_once_one_is_in_sight(make_app: MakeApp) -> None:
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:
-        await settled(pilot, lambda: title(app) == "New" and page(app).display, "the tabs")
+        await settled(pilot, lambda: title(app) == "New" and screen(app).page, "the tabs")
         pages = screen(app).pages
         assert pages is not None
         await asyncio.gather(*(pages.open(number) for number in (2, 3, 1, 4, 2)))
@@ -437,7 +438,8 @@ async def test_a_run_from_the_form_to_its_model_in_predict(
         assert run.recipe == tiny_recipe("first")
         assert run.active
         await settled(pilot, lambda: "1 run · 1 active" in shown(app), "the line on top")
-        await settled(pilot, lambda: "✓ finished" in words(app, "monitor-head"), "the end")
+        await until(lambda: status(run.path) == "finished", "the end")
+        await settled(pilot, lambda: "✓ finished" in words(app, "monitor-head"), "the end told")
         assert "3/3" in words(app, "monitor-head")
         await settled(pilot, lambda: any("first finished" in text for text in toasts(app)))
         await settled(pilot, lambda: titles(app)[:1] == ["loss"], "the loss")
@@ -473,7 +475,7 @@ async def test_a_run_outlives_the_workbench(make_app: MakeApp, tmp_path: Path) -
     again = make_app(mode="train")
     async with again.run_test(size=SIZE) as pilot:
         await settled(pilot, lambda: "1 run" in shown(again), "who comes back sees it")
-        await settled(pilot, lambda: status(run.path) == "finished", "the end")
+        await until(lambda: status(run.path) == "finished", "the end")
         await runs_page(pilot, 1)
         await settled(pilot, lambda: table(again, "runs-grid")[0]["status"] == "finished")
         await monitored(pilot, run.path)
@@ -640,6 +642,25 @@ async def test_what_is_done_to_a_run_is_seen_at_once(
         await asked(pilot)
         await pilot.press("alt+y")
         await settled(pilot, lambda: table(app, "runs-grid") == [], "no row")
+
+
+async def test_a_tag_does_not_undo_the_note_before_it(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the table has not been read again since."""
+    path = make_run("film", note="before")
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await runs_page(pilot, 1)
+        monkeypatch.setattr(app.run_watch, "look", lambda: None)
+        monkeypatch.setattr(run_watch, "_list", lambda: app.run_watch.runs)
+        await pilot.press("n")
+        await answer(pilot, "after")
+        await settled(pilot, lambda: store.read_run(path).notes.note == "after")
+        await pilot.press("t")
+        await answer(pilot, "best")
+        await settled(pilot, lambda: store.read_run(path).notes.tags == ("best",))
+        assert store.read_run(path).notes.note == "after"
 
 
 async def test_the_queue_is_ordered_and_left(make_app: MakeApp) -> None:
@@ -1181,7 +1202,10 @@ async def test_marked_runs_are_compared(make_app: MakeApp) -> None:
         await settled(pilot, lambda: title(app) == "Compare", "the comparison")
         chart = app.screen.query_one("#runs-compare-chart", Chart)
         await settled(pilot, lambda: len(chart._chart_lines) == 2, "two curves")
-        rows = {str(row[""]): row for row in table(app, "runs-compare-grid")}
+        rows = {
+            str(row[""]): {str(name).rpartition(" ")[2]: told for name, told in row.items()}
+            for row in table(app, "runs-compare-grid")
+        }
         assert rows["status"]["good"] == rows["status"]["better"] == "finished"
         assert rows["time"]["better"] == 500.0
         assert rows["best accuracy"]["better"] > rows["best accuracy"]["good"]
@@ -1295,10 +1319,7 @@ def tapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("tapped")
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
-async def test_hostile_runs_are_shown_and_never_obeyed(
-    make_app: MakeApp, size: tuple[int, int]
-) -> None:
+async def test_hostile_runs_are_shown_and_never_obeyed(make_app: MakeApp) -> None:
     from test_hostile import check
 
     from corpus import HOSTILE
@@ -1322,7 +1343,7 @@ async def test_hostile_runs_are_shown_and_never_obeyed(
         write_lines(path / files.METRICS, rows)
         made.append(path)
     app = make_app(mode="train")
-    async with app.run_test(size=size, notifications=True) as pilot:
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await runs_page(pilot, len(made))
         for place in range(len(made)):
             await pilot.press("home", *["down"] * place)

@@ -42,6 +42,7 @@ T = TypeVar("T")
 SILENT = 120.0
 """Seconds after which a run of another machine that no longer beats counts as dead."""
 
+IDLE = "The list of runs says which are at work."
 GO_ON = "Resume it: it goes on from the last whole checkpoint."
 
 
@@ -191,8 +192,8 @@ def _start(folder: Path, state: RunState, lock: int) -> None:
             folder / files.STATE,
             # until the supervisor says who it is, this process stands for it
             msgspec.structs.replace(
-                state, status="starting", error=None, ended=0.0, host=files.this_host(),
-                supervisor=files.mark_of(os.getpid()), worker=None,
+                state, status="starting", error=None, started=time.time(), ended=0.0,
+                host=files.this_host(), supervisor=files.mark_of(os.getpid()), worker=None,
             ),
         )  # fmt: skip
         with (folder / files.LOG).open("ab") as log:
@@ -394,9 +395,8 @@ def _true(folder: Path, state: RunState) -> RunState:
         return state
     if (folder / files.STOP).exists() and state.status == "running":
         state = msgspec.structs.replace(state, status="stopping")
-    if files.is_alive(state.supervisor):
-        return state
-    if files.is_alive(state.worker):
+    if files.is_alive(state.supervisor) or files.is_alive(state.worker):
+        # the supervisor says so a moment later, or never, if it was killed
         begun = state.status == "starting" and files.has_begun(folder, state.started)
         return msgspec.structs.replace(state, status="running") if begun else state
     ended = _newest(folder)
@@ -480,7 +480,7 @@ def stop(run: Run) -> None:
             return
         run = read_run(run.path)  # its turn came just now
     if not run.active:
-        raise HftermError("over", f"{run.id} is {run.status}: there is nothing to stop.", "")
+        raise HftermError("over", f"{run.id} is {run.status}: there is nothing to stop.", IDLE)
     try:
         (run.path / files.STOP).touch()
     except OSError as error:
@@ -502,7 +502,7 @@ def kill(run: Run) -> None:
         HftermError: it is not running.
     """
     if not run.active:
-        raise HftermError("over", f"{run.id} is {run.status}: there is nothing to kill.", "")
+        raise HftermError("over", f"{run.id} is {run.status}: there is nothing to kill.", IDLE)
     with suppress(OSError):  # a full disk: then it is only not said who killed it
         (run.path / files.KILLED).touch()
     worker = run.state.worker

@@ -34,7 +34,7 @@ class ChartBoard(Container):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._places = 1
+        self._places = 0
         self._groups: tuple[ChartGroup, ...] = ()
         self._first = ""
         self._axis: AxisName = "step"
@@ -96,7 +96,7 @@ class ChartBoard(Container):
 
     def go_into(self) -> None:
         """Put the focus on the first chart."""
-        self.charts[0].focus()
+        self.query(Chart).first().focus()
 
     @on(Chart.CursorMoved)
     def _cursor_moved(self, event: Chart.CursorMoved) -> None:

@@ -31,7 +31,7 @@ class Confirm(Modal[bool]):
     def compose(self) -> ComposeResult:
         """The question, and two buttons; No has the focus."""
         with Vertical() as box:
-            box.border_title = self._title
+            box.border_title = foreign(self._title)  # pyright: ignore[reportAttributeAccessIssue]
             box.border_subtitle = "alt+y yes · Esc no"
             yield Static(Content("\n").join([foreign(line) for line in self._lines]))
             with Horizontal(classes="options"):

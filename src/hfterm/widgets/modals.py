@@ -64,7 +64,7 @@ class Prompt(Modal[str]):
     def compose(self) -> ComposeResult:
         """A line to type in."""
         with Vertical() as box:
-            box.border_title = self._title
+            box.border_title = foreign(self._title)  # pyright: ignore[reportAttributeAccessIssue]
             yield Input(self._value, placeholder=self._placeholder, compact=True)
             yield Label(self._hint, classes="hint", markup=False)
 

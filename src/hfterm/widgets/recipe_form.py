@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from textual.widgets import Input
 
 from hfterm.errors import HftermError
 from hfterm.training.recipe import Recipe
-from hfterm.training.recipe_text import RecipeField, fields, recipe_of, set_values
+from hfterm.training.recipe_text import RecipeField, fields, recipe_of, set_values, toml_value
 from hfterm.widgets.fields import Choice, Field
 
 LINES: tuple[tuple[str, ...], ...] = (
@@ -44,7 +45,7 @@ LABELS = {
     "training.learning_rate": "learning rate", "training.weight_decay": "weight decay",
     "training.batch_size": "batch", "training.max_steps": "max steps",
     "training.log_every": "log every", "training.eval_every": "eval every",
-    "training.save_every": "save every", "training.early_stopping": "early stopping",
+    "training.save_every": "save every", "training.early_stopping": "early stop",
     "training.load_best": "load best", "data.max_length": "max length",
 }  # fmt: skip
 HINTS = {
@@ -84,12 +85,44 @@ def words_of(key: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return " ".join(f"{role}={name}" for role, name in value.items())
+        return " ".join(f"{role}={_quoted(str(name))}" for role, name in value.items())
     if isinstance(value, list | tuple):
-        return ("; " if key == "prompts" else " ").join(str(item) for item in value)
+        if key == "prompts":
+            return "; ".join(f'"{item}"' if ";" in str(item) else str(item) for item in value)
+        return " ".join(_quoted(str(item)) for item in value)
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     return str(value)
+
+
+def _quoted(word: str) -> str:
+    """A word of a list, in quotation marks where it would else be several."""
+    return f'"{word}"' if not word or set(word) & set(" ,='[]") else word
+
+
+def _words(text: str, between: str, quotes: str = "\"'") -> list[str]:
+    """What stands between separators; within quotation marks these are none."""
+    reader = shlex.shlex(text, posix=True)
+    reader.whitespace, reader.whitespace_split = between, True
+    reader.quotes, reader.escape, reader.commenters = quotes, "", ""
+    try:
+        return list(reader)
+    except ValueError:
+        raise HftermError(
+            "recipe", f"{text} can't be read: a quotation mark is not closed.", "Close it."
+        ) from None
+
+
+def _setting(key: str, value: object) -> str:
+    """``key=value`` for the last line: a value as TOML has it, in quotation marks if need be."""
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif isinstance(value, str) and toml_value(value) != value:
+        text = f'"{value}"'
+    else:
+        text = words_of(key, value)
+    return shlex.quote(f"{key}={text}") if set(text) & set(" \"'") else f"{key}={text}"
 
 
 class RecipeForm(VerticalScroll, can_focus=False):
@@ -169,7 +202,7 @@ or can be written into the last line. `F5` checks it against the data and tries 
             if key in shown:
                 self._set(key, words_of(key, value))
             elif value != msgspec.to_builtins(known.default) and key not in ("fold", "group"):
-                others.append(f"{key}={words_of(key, value)}")
+                others.append(_setting(key, value))
         self._set("also", " ".join(others))
         self._quiet = False
 
@@ -212,14 +245,14 @@ or can be written into the last line. `F5` checks it against the data and tries 
     def _typed(self, key: str, text: str) -> object:
         """A field's text as the value that TOML would have."""
         if key == "data.columns":
-            pairs = [item.partition("=") for item in text.replace(",", " ").split()]
+            pairs = [item.partition("=") for item in _words(text, " ,")]
             return {role: name for role, _, name in pairs}
         if key == "method.target_modules" and text == "all-linear":
             return text
         if key in LISTS:
-            return [word.strip("\"'[],") for word in text.replace(",", " ").split()]
+            return [word.strip("[]") for word in _words(text, " ,")]
         if key == "prompts":
-            return [part.strip() for part in text.split(";") if part.strip()]
+            return [part.strip() for part in _words(text, ";", '"') if part.strip()]
         known = self._fields[key]
         if known.choices == ("false", "true"):
             return text == "yes"
@@ -268,17 +301,14 @@ or can be written into the last line. `F5` checks it against the data and tries 
 
 
 def _number(text: str, *, whole: bool) -> object:
-    plain = text.replace(",", "").replace("_", "")
     try:
-        return int(plain) if whole else float(plain)
+        return int(text.replace(",", "").replace("_", "")) if whole else float(text)
     except ValueError:
         return text
 
 
 def _settings(text: str) -> Sequence[str]:
     """``key=value`` settings in a line; a value in brackets or quotes may hold spaces."""
-    import shlex
-
     try:
         return shlex.split(text)
     except ValueError as error:

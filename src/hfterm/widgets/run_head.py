@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from hfterm.text import foreign
+from hfterm.widgets.training_tables import run_name
 from hfterm.widgets.training_words import STATUS, duration, figure, share
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def run_head(run: Run) -> list[Content]:
             parts.append(f"{duration(run.seconds_left)} left")
     elif state.seconds:
         parts.append(f"took {duration(state.seconds)}")
-    head = foreign(f"{glyph} {run.status}", colour or "bold")
+    head = Content.assemble(
+        foreign(f"{glyph} {run.status}", colour or "bold"), foreign(f" · {run_name(run)}", "bold")
+    )
     lines = [Content.assemble(head, foreign("".join(f" · {part}" for part in parts)))]
     if state.error is not None and not run.active:
         lines.append(foreign(f"{state.error.message} {state.error.remedy}", "$error"))

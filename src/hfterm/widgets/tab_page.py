@@ -75,10 +75,13 @@ class TabPage(Vertical):
         self.notice.show("Stopped.", severity="note")
         return True
 
-    async def ask(self, request: Request[R], *, partial: bool = False) -> R | None:
+    async def ask(
+        self, request: Request[R], *, partial: bool = False, keep: bool = False
+    ) -> R | None:
         """The engine's answer; None when it failed, and the notice then says why.
 
-        With `partial`, stopping asks for what there is until then, and waits for it.
+        With `partial`, stopping asks for what there is until then, and waits for it. With `keep`
+        an answer leaves what the notice says.
         """
         self._asking += 1
         stop = self._stop = asyncio.Event() if partial else None
@@ -96,7 +99,8 @@ class TabPage(Vertical):
             if not self._asking:
                 self.job_line.clear()
         self.failure = None
-        self.notice.clear()
+        if not keep:
+            self.notice.clear()
         return result
 
     async def bring(self, ref: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -45,6 +46,7 @@ class TabbedPages(Vertical, Generic[P]):
         super().__init__(id=id)
         self.entries = entries
         self._made: dict[str, P] = {}
+        self._making = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         """Tabs and the place for pages."""
@@ -69,16 +71,21 @@ class TabbedPages(Vertical, Generic[P]):
         return self._made[title]
 
     async def _open(self, title: str) -> None:
-        entry = next(entry for entry in self.entries if entry.title == title)
-        for page in self._made.values():
-            page.display = False
-        page = self._made.get(title)
-        if page is None:
-            page = self._made[title] = entry.make(f"page-{title}")
-            await self.query_one(".pages").mount(page)
-            if not page.children:  # the application closes: the page never gets its widgets
+        # a key and the line of tabs open it at the same time: the second waits for its widgets
+        async with self._making:
+            if title not in self._made:
+                entry = next(entry for entry in self.entries if entry.title == title)
+                page = entry.make(f"page-{title}")
+                page.display = False
+                await self.query_one(".pages").mount(page)
+                self._made[title] = page
+            tab = self.query_one(Tabs).active_tab
+            if tab is None or str(tab.label) != title:
+                return  # another was chosen meanwhile
+            if not self._made[title].children:  # the application closes: it never gets them
                 return
-        page.display = True
+            for name, page in self._made.items():
+                page.display = name == title
         self.post_message(self.Opened(title))
 
     def step(self, by: int) -> None:
@@ -91,6 +98,8 @@ class TabbedPages(Vertical, Generic[P]):
     def go_to(self, number: int) -> None:
         """Go to a tab by its number."""
         tabs = self.query_one(Tabs)
+        if tabs.active == f"tab-{self.entries[number].title}":
+            return
         focused = self.screen.focused
         tabs.active = f"tab-{self.entries[number].title}"
         # a page that goes out of sight would take the focus along

@@ -10,7 +10,6 @@ import msgspec
 from hfterm.text import displayable, elide_middle
 from hfterm.training.preview_types import Preview
 from hfterm.training.recipe import LESS_IS_BETTER, Recipe
-from hfterm.training.recipe_text import as_table
 from hfterm.training.run_types import Checkpoint, RunEvent, RunSample, SystemRow
 from hfterm.training.store import Run
 from hfterm.training.watch_list import WatchedPath
@@ -114,7 +113,9 @@ def event_rows(events: Sequence[RunEvent]) -> Rows:
         [
             Cell(moment(event.time)),
             Cell(f"{event.step:,}" if event.step >= 0 else ""),
-            Cell(f"{marks.get(event.kind, '·')} {event.kind}", tones.get(event.kind, "")),
+            Cell(
+                f"{marks.get(event.kind, '·')} {displayable(event.kind)}", tones.get(event.kind, "")
+            ),
             Cell(displayable(event.text)),
         ]
         for event in reversed(events)
@@ -235,7 +236,7 @@ def label_rows(preview: Preview) -> Rows:
         GridColumn("train", right=True),
         GridColumn("%", right=True),
         GridColumn("eval", right=True),
-        GridColumn("", most=20, name="share"),
+        GridColumn("", most=20, stretch=True, name="share"),
     )
     total = sum(found.train for found in preview.labels) or 1
     most = max((found.train for found in preview.labels), default=1) or 1
@@ -243,7 +244,7 @@ def label_rows(preview: Preview) -> Rows:
         [
             Cell(displayable(found.name)), Cell(f"{found.train:,}"),
             Cell(f"{100 * found.train / total:.1f}"), Cell(f"{found.held:,}"),
-            Cell("█" * max(1, round(20 * found.train / most)), "accent"),
+            Cell("█" * (max(1, round(20 * found.train / most)) if found.train else 0), "accent"),
         ]
         for found in preview.labels
     ]  # fmt: skip
@@ -255,7 +256,7 @@ def length_rows(preview: Preview) -> Rows:
     columns = (
         GridColumn("tokens ≤", right=True),
         GridColumn("rows", right=True),
-        GridColumn("", most=30, name="share"),
+        GridColumn("", most=30, stretch=True, name="share"),
     )
     most = max((rows for _, rows in preview.lengths), default=1) or 1
     cells = [
@@ -274,6 +275,8 @@ def short_names(runs: Sequence[Run]) -> list[str]:
     if len(set(names)) == len(names) > 1:
         while len({name.partition("-")[0] for name in names}) == 1 and all("-" in n for n in names):
             names = [name.partition("-")[2] for name in names]
+    if len(set(names)) < len(names):  # the same recipe, started twice
+        names = [f"{name} {run.id[9:15]}" for name, run in zip(names, runs, strict=True)]
     return [elide_middle(name, 24) for name in names]
 
 
@@ -290,10 +293,18 @@ def result_of(run: Run) -> dict[str, float | str]:
     return found
 
 
-def compare_rows(runs: Sequence[Run]) -> Rows:
-    """What differs in the recipes of some runs, and their results; a column a run."""
+def compare_rows(runs: Sequence[Run], letters: str = "") -> Rows:
+    """What differs in the recipes of some runs, and their results; a column a run.
+
+    Args:
+        runs: that are compared.
+        letters: of the lines of the first of them in a chart beside the table.
+    """
     columns = [GridColumn("", most=30, name="what")]
-    columns += [GridColumn(name, right=True) for name in short_names(runs)]
+    columns += [
+        GridColumn(f"{letters[place : place + 1]} {name}".strip(), right=True)
+        for place, name in enumerate(short_names(runs))
+    ]
     tables = [_flat(run.recipe) for run in runs]
     lines: list[tuple[str, list[str], list[Value], Tone]] = []
     for key in dict.fromkeys(key for table in tables for key in table):
@@ -335,7 +346,8 @@ def _flat(recipe: Recipe | None) -> dict[str, str]:
     if recipe is None:
         return {}
     table: dict[str, str] = {}
-    for name, value in as_table(recipe).items():
+    told = msgspec.to_builtins(recipe)
+    for name, value in told.items():
         if isinstance(value, dict):
             table |= {f"{name}.{key}": str(msgspec.to_builtins(v)) for key, v in value.items()}
         else:

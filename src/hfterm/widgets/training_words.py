@@ -106,4 +106,7 @@ def figure(value: float | str | None) -> str:
 
 def share(done: float, total: float) -> str:
     """How much of a whole is done, in percent."""
-    return f"{100 * done / total:.0f} %" if total else "–"
+    if not total:
+        return "–"
+    percent = round(100 * done / total)
+    return f"{percent if done >= total else min(percent, 99)} %"

@@ -54,6 +54,8 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
     _ids: frozenset[str] = frozenset()
     _runs: tuple[Run, ...] = ()
     _watched: tuple[Watched, ...] = ()
+    _reading: tuple[Watched, ...] = ()
+    _again = False
 
     def body(self) -> ComposeResult:
         """Choices, the chart, the methods, the differences."""
@@ -89,15 +91,24 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
         self._tables()
         if [w.name for w in self._watched] != [run.id for run in chosen[:MOST]]:
             self._watched = tuple(watch_run(run.path) for run in chosen[:MOST])
-        if not self.busy:
+        if self._reading == self._watched:
+            self._again = True  # by the reader that is at it
+        else:
             self.start(self._read(self._watched))
 
-    async def _read(self, watched: Sequence[Watched]) -> None:
+    async def _read(self, watched: tuple[Watched, ...]) -> None:
         def read() -> None:
             for one in watched:
                 read_all(one.source, cache_of(one), Job())
 
-        await asyncio.to_thread(read)
+        self._reading, self._again = watched, True
+        try:
+            while self._again:
+                self._again = False
+                await asyncio.to_thread(read)
+        finally:
+            if self._reading == watched:
+                self._reading = ()
         names = list(
             dict.fromkeys(
                 name for one in watched for name in one.source.curves.names
@@ -141,7 +152,7 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
         methods.set_source(group_rows(runs) if len(runs) > several else NO_ROWS)
         grid = self.query_one("#runs-compare-grid", DataGrid)
         grid.display = True
-        grid.set_source(compare_rows(runs))
+        grid.set_source(compare_rows(runs, "abcdef"))
 
     def action_next(self, what: str) -> None:
         """The next value of a choice."""

@@ -94,6 +94,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
     _timer: Timer | None = None
     _stalled = False
     _listed = False
+    _reading = False
     _by_hand = False
 
     def body(self) -> ComposeResult:
@@ -151,6 +152,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         self._set_charts()
         self.query_one("#monitor-below", DataGrid).set_source(NO_ROWS, cursor=0)
         self._say()
+        self._reading = True
         self.start(self._read(watched))
 
     async def _read(self, watched: Watched) -> None:
@@ -163,6 +165,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         finally:
             self.job_line.clear()
         if self._watched is watched:
+            self._reading = False
             watched.refresh()
             self._follow({"curves", "system", "events", "samples", "log", "checkpoints"})
             if self._timer is not None:
@@ -188,7 +191,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
 
     def _tick(self) -> None:
         watched = self._watched
-        if watched is None or self.busy or not self.is_on_screen:
+        if watched is None or self._reading or not self.is_on_screen:
             return
         try:
             changed = watched.refresh()

@@ -79,6 +79,7 @@ as a script without hfterm.
     _preview: Preview | None = None
     _probe: ProbeResult | None = None
     _about: Recipe | None = None
+    _uncounted = False
 
     def body(self) -> ComposeResult:
         """Fields, what they cost, buttons."""
@@ -113,13 +114,16 @@ as a script without hfterm.
         except HftermError as error:
             self.notice.show(error.message)
             return None
-        if self.notice.display and not self.busy:
-            self.notice.clear()
         return recipe
 
     # -- what it costs -----------------------------------------------------------------------
 
     @on(RecipeForm.Changed)
+    def _edited(self) -> None:
+        if not self.busy:
+            self.notice.clear()
+        self._changed()
+
     def _changed(self) -> None:
         if self._timer is not None:
             self._timer.stop()
@@ -127,8 +131,11 @@ as a script without hfterm.
 
     def _follow(self) -> None:
         self._timer = None
+        if self.busy:
+            self._changed()  # afterwards
+            return
         recipe = self.recipe()
-        if recipe is None or recipe == self._about or self.busy:
+        if recipe is None or recipe == self._about:
             return
         self._about, self._probe, self._preview = recipe, None, None
         self.start(self._count(recipe))
@@ -138,13 +145,14 @@ as a script without hfterm.
             told = f"{recipe.model.ref} is in the starter kit and not here yet: F5 brings it."
             self.query_one("#new-cost", Static).update(foreign(told, "$text-muted"))
             return
-        await self._count_cost(recipe)
+        # what was said about something else stands on
+        self._uncounted = not await self._count_cost(recipe, keep=not self._uncounted)
 
-    async def _count_cost(self, recipe: Recipe) -> bool:
+    async def _count_cost(self, recipe: Recipe, *, keep: bool = False) -> bool:
         labels = len(self._preview.labels) if self._preview is not None else 0
         if not labels and recipe.task in ("text-classification", "token-classification"):
             labels = len(recipe.data.labels) or 2
-        cost = await self.ask(CostRecipe(recipe=recipe, labels=labels))
+        cost = await self.ask(CostRecipe(recipe=recipe, labels=labels), keep=keep)
         self._cost = cost
         self._say(recipe)
         return cost is not None

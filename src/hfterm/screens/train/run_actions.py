@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 
 from hfterm.errors import HftermError
 from hfterm.screens.train.page import RecipeWanted, RunsTouched, RunWanted, TrainPage
+from hfterm.training import run_files as files
 from hfterm.training import store
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.modals import Prompt
@@ -76,7 +77,8 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         """Stop with a checkpoint."""
         run = self._chosen()
         if run is not None and await self.do(lambda: store.stop(run)):
-            self.notice.show(f"{run_name(run)} stops after a checkpoint.", severity="note")
+            told = "left the queue" if run.status == "queued" else "stops after a checkpoint"
+            self.notice.show(f"{run_name(run)} {told}.", severity="note")
 
     @work(group="runs-do", exit_on_error=False)
     async def action_kill(self) -> None:
@@ -157,7 +159,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         )
         if told:
             note = "" if told == "-" else told
-            notes = msgspec.structs.replace(run.notes, note=note)
+            notes = msgspec.structs.replace(files.notes_of(run.path), note=note)
             await self.do(lambda: store.save_notes(run, notes))
 
     @work(group="runs-do", exit_on_error=False)
@@ -172,7 +174,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         )
         if told:
             new = () if told == "-" else tuple(word.lstrip("#") for word in told.split())
-            notes = msgspec.structs.replace(run.notes, tags=new)
+            notes = msgspec.structs.replace(files.notes_of(run.path), tags=new)
             await self.do(lambda: store.save_notes(run, notes))
 
     @work(group="runs-do", exit_on_error=False)

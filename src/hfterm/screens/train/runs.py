@@ -16,6 +16,7 @@ from hfterm.screens.train.page import ForeignWanted, Marked, RunWanted
 from hfterm.screens.train.run_actions import RunPage
 from hfterm.text import foreign
 from hfterm.training import store
+from hfterm.training.recipe import LESS_IS_BETTER
 from hfterm.training.watch_list import WatchedPath, add_path, remove_path, watched_paths
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice, Field
@@ -31,9 +32,14 @@ ORDERS: dict[str, Callable[[Run], tuple[object, ...]]] = {
     "name": lambda run: (run_name(run).casefold(), -run.state.created),
     "status": lambda run: (run.status, -run.state.created),
     "queue": lambda run: (run.status != "queued", run.state.order),
-    "metric": lambda run: (-(run.progress.best if run.progress.best is not None else -1e300),),
+    "metric": lambda run: (run.progress.best is None, _best_first(run)),
     "time": lambda run: (-run.state.seconds,),
 }
+
+
+def _best_first(run: Run) -> float:
+    best = run.progress.best or 0.0
+    return best if run.recipe is not None and run.recipe.metric in LESS_IS_BETTER else -best
 
 
 def _key(keys: str, action: str, label: str, name: str, tooltip: str, *, show: bool) -> Binding:

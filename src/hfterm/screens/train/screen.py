@@ -113,6 +113,9 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
     async def _come_back(self) -> None:
         """Who comes back while a run goes on wants to see it."""
         self._seen = True
+        focused = self.focused
+        if focused is not None and any(isinstance(a, TrainPage) for a in focused.ancestors):
+            return  # who is at work stays there
         active = next((run for run in self._runs if run.active), None)
         if active is not None and self.pages is not None and not self._path:
             await self._watch(active.id)
