@@ -19,7 +19,7 @@ class ProcessMark(msgspec.Struct, frozen=True):
     """A process that can be told from a later one with its number.
 
     Attributes:
-        started: seconds since the epoch, as the system has it.
+        started: seconds since the system's start on Linux, since the epoch elsewhere.
         boot: the system's boot id: after a restart no process is the one meant.
     """
 

@@ -393,12 +393,13 @@ def true_state(folder: Path) -> RunState:
 def _true(folder: Path, state: RunState) -> RunState:
     if state.status not in ACTIVE:
         return state
-    if (folder / files.STOP).exists() and state.status == "running":
+    # the supervisor says both a moment later, or never, if it was killed
+    if state.status == "starting" and files.has_begun(folder, state.started):
+        state = msgspec.structs.replace(state, status="running")
+    if state.status == "running" and (folder / files.STOP).exists():
         state = msgspec.structs.replace(state, status="stopping")
     if files.is_alive(state.supervisor) or files.is_alive(state.worker):
-        # the supervisor says so a moment later, or never, if it was killed
-        begun = state.status == "starting" and files.has_begun(folder, state.started)
-        return msgspec.structs.replace(state, status="running") if begun else state
+        return state
     ended = _newest(folder)
     here = state.supervisor is not None and state.supervisor.boot == files.boot_id()
     elsewhere = not here and state.host not in ("", files.this_host())
