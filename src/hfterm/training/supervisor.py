@@ -185,11 +185,20 @@ class Supervisor:
     def _conclude(self, code: int) -> None:
         outcome = files.outcome_of(self._folder)
         lost = outcome is not None and outcome.error is not None and outcome.error.kind == "lost"
-        if outcome is not None and not lost:
+        if outcome is not None and not lost and not self._forsaken(outcome, code):
             state = store.settled(self._state, outcome, time.time())
             self._end(state.status, state.error)
             return
         self._end("died", self._why(code))
+
+    def _forsaken(self, outcome: files.Outcome, code: int) -> bool:
+        """Whether several processes stopped only because their launcher was killed."""
+        return (
+            outcome.status == "stopped"
+            and code == -signal.SIGKILL
+            and not (self._folder / files.STOP).exists()
+            and files.read_recipe_of(self._folder).training.processes > 1
+        )
 
     def _why(self, code: int) -> RunFailure:
         if (self._folder / files.KILLED).exists():

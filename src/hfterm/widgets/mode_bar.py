@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from hfterm.text import elide_start, fit, foreign
 
-LEAST = 16
-"""Cells of a name that are kept, before what is said of it gives way as well."""
+LEAST = 12
+"""Cells of a name that are kept before what is said of it gives way as well."""
 
 TIGHT = 100
 """Columns below which the words stand closer, so that the name has room."""
