@@ -29,7 +29,7 @@ run: $(RUN_STAMP)
 test: $(TEST_STAMP) check
 	$(COMPILE)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest -n 2 --dist loadfile
 
 check: $(TEST_STAMP)
 	$(BIN)/ruff check

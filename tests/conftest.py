@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 # huggingface_hub reads these when it is imported, which a session fixture may already do.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+# What was started in the background hands on that it ignores these.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KIT = ("minilm", "smollm2", "reviews", "sms-spam")
 HOMES = (

@@ -28,6 +28,11 @@ from waiting import Patience
 LONGEST = 90.0
 """Seconds until something counts as never coming; a machine under load is slow."""
 
+INHERITED = (
+    "COLORTERM", "NO_COLOR", "TERM_PROGRAM", "TMUX", "STY", "LC_TERMINAL", "COLUMNS", "LINES",
+)  # fmt: skip
+"""What a shell tells of its own terminal."""
+
 # Sequences pyte takes for text: private markers it does not know.
 _UNKNOWN = re.compile(rb"\x1b\[[<=>][0-9;]*[A-Za-z]|\x1b\[\?[0-9;]*\$p")
 _UNFINISHED = re.compile(rb"\x1b(\[[0-9;<=>?$]*)?$")
@@ -57,7 +62,7 @@ class PtyTerminal:
         self._master, self._slave = pty.openpty()
         self._set_size(columns, rows)
         environ = {**os.environ, "TERM": "xterm-256color"}
-        for name in ("COLORTERM", "NO_COLOR", "TERM_PROGRAM", "TMUX", "STY", "LC_TERMINAL"):
+        for name in INHERITED:
             environ.pop(name, None)
         self.started = self.last_read = time.perf_counter()
         # the first terminal that the leader of a session opens becomes its controlling one
