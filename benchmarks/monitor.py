@@ -1,7 +1,8 @@
 """The Monitor in a pseudo-terminal of 120×40: opening a long run, following a live one, resting.
 
-The runs are made up: their directories hold what a training process writes. The live one gets a
-row of metrics a second; the process that it is said to run in is this one.
+Two runs are made up: their directories hold what a training process writes. The live one gets a
+row of metrics a second; the process that it is said to run in is this one. The run that keys are
+pressed beside is a real one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from harness import HFTERM, isolate, median, percentile, table
 
 STEPS = int(os.environ.get("HFTERM_STEPS", "1000000"))
 SECONDS = float(os.environ.get("HFTERM_SECONDS", "30"))
-KEYS = 100
+KEYS = 600
+SWING = 12
+"""Keys one way, then as many back."""
+
 RECIPE = """\
 name = "{name}"
 task = "text-classification"
@@ -28,6 +32,14 @@ task = "text-classification"
 ref = "minilm"
 [data]
 ref = "reviews"
+"""
+TRAINED = """\
+train = "train[:90%]"
+eval = "train[90%:]"
+[training]
+epochs = 3
+batch_size = 8
+log_every = 1
 """
 
 
@@ -174,25 +186,52 @@ def rested() -> int:
     return screen.written - written
 
 
-def pressed() -> list[float]:
+def pressed(screen: Screen) -> list[float]:
     """Milliseconds from a key to the next bytes, for the cursor of a chart."""
-    screen = Screen()
-    screen.until("1 run")
-    screen.terminal.send("\x1b[17~")
-    screen.until("status +run")
-    screen.terminal.send("\r")
     screen.until(r"learning rate +learning_rate")
     screen.rest(3)
+    for _ in range(SWING):  # away from the edge, where a key has nothing to draw
+        screen.terminal.send("\x1b[D")
+        screen.rest(0.05)
     found: list[float] = []
     for number in range(KEYS):
-        key = "\x1b[D" if number // 20 % 2 == 0 else "\x1b[C"  # to and fro, never at an edge
+        key = "\x1b[D" if number // SWING % 2 == 0 else "\x1b[C"
+        screen.rest(0.05)
         written, began = screen.written, time.perf_counter()
         screen.terminal.send(key)
         while screen.written == written and time.perf_counter() - began < 2:
             screen.terminal.read(0.002)
         found.append(1e3 * (time.perf_counter() - began))
-        screen.rest(0.05)
     screen.close()
+    return found
+
+
+def pressed_at_rest() -> list[float]:
+    """Keys on a finished run."""
+    screen = Screen()
+    screen.until("1 run")
+    screen.terminal.send("\x1b[17~")
+    screen.until("status +run")
+    screen.terminal.send("\r")
+    return pressed(screen)
+
+
+def pressed_while_training() -> list[float]:
+    """Keys on a real run that trains on the same cores."""
+    from hfterm.training import store
+    from hfterm.training.recipe_text import parse_recipe
+
+    run = store.create(parse_recipe(RECIPE.format(name="keys") + TRAINED))
+    store.start(run)
+    while store.read_run(run).progress.step < 120:
+        if store.read_run(run).state.error is not None:
+            sys.exit(f"The run ended: {store.read_run(run).state.error}")
+        time.sleep(0.2)
+    found = pressed(Screen())
+    still = store.read_run(run)
+    if not still.active:
+        sys.exit("The run ended before the keys did.")
+    store.kill(still)
     return found
 
 
@@ -204,7 +243,7 @@ def main() -> None:
     folder = make_run("20260101-000000-long", STEPS, live=False)
     cold = opened()
     warm = [opened() for _ in range(3)]
-    keys = pressed()
+    keys = pressed_at_rest()
     table(
         f"A run of {STEPS:,} steps × 3 metrics",
         ("", "found", "asked"),
@@ -227,6 +266,15 @@ def main() -> None:
             ("percent of a core", share, "≤ 2"),
             ("bytes a second", rate, "≤ 2,000"),
             ("seconds until a row is seen, at most", lag, "≤ 1"),
+        ],
+    )
+    keys = pressed_while_training()
+    table(
+        "A run that trains on the same cores",
+        ("", "found", "asked"),
+        [
+            ("ms from a key to its frame, median", median(keys), ""),
+            ("p99", percentile(keys, 0.99), "≤ 50"),
         ],
     )
 

@@ -14,3 +14,20 @@ def test_it_takes_states_before_it_is_mounted() -> None:
     bar.show_engine(EngineStatus("dead", None, "SIGKILL"))
     bar.show_loaded(None)
     bar.show_machine(SystemSample(50.0, 1, 2, []))
+
+
+def test_the_load_does_not_go_to_and_fro() -> None:
+    """A finished run on the screen writes nothing, though no machine is ever quite idle."""
+    bar = StatusBar()
+    line = bar._machine
+
+    def told(cpu: float, used: int) -> str:
+        bar.show_machine(SystemSample(cpu, used, 1000 * 1024**3, []))
+        return str(line.content)
+
+    first = told(3.0, 100 * 1024**3)
+    assert first == "cpu ▁   0 % · ram ▁  100.0/1000.0 GB"
+    assert told(7.0, 105 * 1024**3) == first
+    assert told(9.0, 105 * 1024**3) == "cpu ▁  10 % · ram ▁  100.0/1000.0 GB"
+    assert "10 %" in told(4.0, 100)
+    assert told(1.0, 300 * 1024**3) == "cpu ▁   0 % · ram ▃  300.0/1000.0 GB"

@@ -92,19 +92,22 @@ def open_curves(
     return tail.curves, tail
 
 
-def read_all(source: CurveSource, cache_path: str | Path | None, job: Job) -> None:
-    """Bring a source that was not yet read up to date, by way of its cache.
+def read_all(
+    source: CurveSource, cache_path: str | Path | None, job: Job, *, loaded: bool = False
+) -> None:
+    """Bring a source up to date, by way of its cache when it was not yet read.
 
     Args:
         source: of any kind.
         cache_path: where its cache is, or is put when much had to be read; None for no cache.
         job: told how far the reading is.
+        loaded: the source was read from its cache already.
 
     Raises:
         HftermError: the source cannot be read.
         Cancelled: the caller no longer wants it.
     """
-    if cache_path is not None:
+    if cache_path is not None and not loaded:
         load_cache(source, Path(cache_path))
     known = sum(source.places().values())
     while source.read(4 * CHUNK):

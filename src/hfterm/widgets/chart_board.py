@@ -35,6 +35,7 @@ class ChartBoard(Container):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._places = 0
+        self._all: list[Chart] = []
         self._groups: tuple[ChartGroup, ...] = ()
         self._first = ""
         self._axis: AxisName = "step"
@@ -42,13 +43,13 @@ class ChartBoard(Container):
 
     def compose(self) -> ComposeResult:
         """All charts there can be; those without a place are not drawn."""
-        for number in range(MOST):
-            yield Chart(empty=EMPTY, id=f"{self.id}-{number}")
+        self._all = [Chart(empty=EMPTY, id=f"{self.id}-{number}") for number in range(MOST)]
+        yield from self._all
 
     @property
     def charts(self) -> list[Chart]:
         """The charts that have a place."""
-        return list(self.query(Chart))[: self._places]
+        return self._all[: self._places]
 
     def show(self, groups: Sequence[ChartGroup], first: str, axis: AxisName, window: int) -> None:
         """Show other charts.
@@ -90,13 +91,13 @@ class ChartBoard(Container):
         self._places = columns * rows
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
-        for number, chart in enumerate(self.query(Chart)):
+        for number, chart in enumerate(self._all):
             chart.display = number < self._places
         self.show(self._groups, self._first, self._axis, self._window)
 
     def go_into(self) -> None:
         """Put the focus on the first chart."""
-        self.query(Chart).first().focus()
+        self._all[0].focus()
 
     @on(Chart.CursorMoved)
     def _cursor_moved(self, event: Chart.CursorMoved) -> None:

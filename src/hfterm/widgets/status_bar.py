@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from hfterm.training.store import Run
 
 BARS = "▁▂▃▄▅▆▇█"
+STEP = 10
+"""Percent of load in which it is told."""
+
+STICKY = 0.75
+"""Steps that the load must be away from what is told: at half of one it would go to and fro."""
+
+STEPS_OF_RAM = 100
+"""Part of the memory that more or less is not told."""
+
 PHASES = {
     "off": "engine off",
     "starting": "engine starting",
@@ -54,6 +63,8 @@ class StatusBar(Horizontal):
         self._loaded = Static("", id="status-loaded", markup=False)
         self._runs = Static("", id="status-runs", markup=False)
         self._runs.display = False
+        self._cpu = 0
+        self._ram = 0
         self._machine = Static("", id="status-machine", markup=False)
 
     def compose(self) -> ComposeResult:
@@ -97,10 +108,13 @@ class StatusBar(Horizontal):
             self._runs.update(foreign(text), layout=cell_len(before) != cell_len(text))
 
     def show_machine(self, sample: SystemSample) -> None:
-        """Draw the load. Rounded, so that an idle machine repaints nothing."""
-        cpu = round(sample.cpu_percent / 10) * 10
+        """Draw the load. Rounded, and slow to change, so that an idle machine repaints nothing."""
+        if abs(sample.cpu_percent - self._cpu) > STICKY * STEP:
+            self._cpu = round(sample.cpu_percent / STEP) * STEP
+        if abs(sample.ram_used - self._ram) > sample.ram_total / STEPS_OF_RAM:
+            self._ram = sample.ram_used
         gib = 1024**3
-        used, total = sample.ram_used / gib, sample.ram_total / gib
+        cpu, used, total = self._cpu, self._ram / gib, sample.ram_total / gib
         parts = [
             f"cpu {bar(cpu / 100)} {cpu:3} %",
             f"ram {bar(used / total)} {used:{len(f'{total:.1f}')}.1f}/{total:.1f} GB",

@@ -73,12 +73,7 @@ class TabbedPages(Vertical, Generic[P]):
     async def _open(self, title: str) -> None:
         # a key and the line of tabs open it at the same time: the second waits for its widgets
         async with self._making:
-            if title not in self._made:
-                entry = next(entry for entry in self.entries if entry.title == title)
-                page = entry.make(f"page-{title}")
-                page.display = False
-                await self.query_one(".pages").mount(page)
-                self._made[title] = page
+            await self._make(title)
             tab = self.query_one(Tabs).active_tab
             if tab is None or str(tab.label) != title:
                 return  # another was chosen meanwhile
@@ -87,6 +82,19 @@ class TabbedPages(Vertical, Generic[P]):
             for name, page in self._made.items():
                 page.display = name == title
         self.post_message(self.Opened(title))
+
+    async def _make(self, title: str) -> None:
+        if title not in self._made:
+            entry = next(entry for entry in self.entries if entry.title == title)
+            page = entry.make(f"page-{title}")
+            page.display = False
+            await self.query_one(".pages").mount(page)
+            self._made[title] = page
+
+    async def prepare(self, number: int) -> None:
+        """Make a page that will be wanted next; it stays out of sight."""
+        async with self._making:
+            await self._make(self.entries[number].title)
 
     def step(self, by: int) -> None:
         """Go to a tab next to this one."""

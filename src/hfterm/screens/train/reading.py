@@ -43,7 +43,7 @@ async def read_watched(watched: Watched, say: Callable[[Progress], None]) -> Non
         finally:
             if process.returncode is None:
                 process.kill()
-    await asyncio.to_thread(read_all, watched.source, cache, Job())
+    await asyncio.to_thread(read_all, watched.source, cache, Job(), loaded=loaded)
 
 
 def _size(path: Path) -> int:

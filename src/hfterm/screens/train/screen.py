@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 TITLES = ("New", "Preview", "Runs", "Monitor", "Compare")
 NEW, PREVIEW, RUNS, MONITOR, COMPARE = range(len(TITLES))
+SOON = 0.15
+"""Seconds after which the Monitor is made behind the table of runs."""
 
 
 class TrainScreen(WorkbenchScreen):
@@ -83,6 +85,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
     ) -> None:
         super().__init__(engines, modes)
         self._path = start.watch
+        self._pages: TabbedPages[TrainPage] | None = None
         self._seen = False
         self._runs: tuple[Run, ...] = ()
         self._preview: Preview | None = None
@@ -97,9 +100,9 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
     async def fill(self) -> None:
         """The tabs."""
-        await self.query_one("#train-panel").mount(
-            TabbedPages[TrainPage](self._entries(), id="train-pages")
-        )
+        pages = TabbedPages[TrainPage](self._entries(), id="train-pages")
+        await self.query_one("#train-panel").mount(pages)
+        self._pages = pages
         await super().fill()
         self.query_one("#train-pages Tabs").focus()
         self.runs_changed(self._runs)
@@ -157,7 +160,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
     @property
     def pages(self) -> TabbedPages[TrainPage] | None:
         """The tabs, once they are there."""
-        return next(iter(self.query("#train-pages").results(TabbedPages)), None)
+        return self._pages
 
     @property
     def page(self) -> TrainPage | None:
@@ -175,6 +178,13 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         self._say()
         if self._preview is not None and page.id == "page-Preview":
             self._preview_page(page).show_preview(self._preview)
+        if page.id == "page-Runs" and self._runs:
+            self.set_timer(SOON, self._prepare_monitor)
+
+    async def _prepare_monitor(self) -> None:
+        """Whoever looks at runs will look into one."""
+        if self.pages is not None:
+            await self.pages.prepare(MONITOR)
 
     def _preview_page(self, page: TrainPage) -> PreviewPage:
         from hfterm.screens.train.preview import PreviewPage
@@ -306,9 +316,9 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         if not self._seen and runs:
             self._come_back()
         self._say()
-        for page in self.query(TrainPage):
-            if page.display and page.children:
-                page.show_runs(runs)
+        page = self.page
+        if page is not None and page.children:
+            page.show_runs(runs)
 
     def open_model(self, ref: str) -> None:
         """Train another model."""
