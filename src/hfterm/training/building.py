@@ -22,6 +22,7 @@ from hfterm.training.code_model import no_tokenizer
 from hfterm.training.data import splits
 from hfterm.training.encoding import encode_rows
 from hfterm.training.labels import check_held, label_names
+from hfterm.training.loss_scale import say_mean
 from hfterm.training.recipe import Recipe
 from hfterm.training.scoring import Score, reduce_logits, scorer
 
@@ -93,6 +94,7 @@ def build(recipe: Recipe, job: Job | None = None, *, most: int | None = None) ->
     with memory_errors(recipe.model.ref):
         model, new = load_base(recipe, source, names, job)
         _check_head(recipe, new)
+        say_mean(model)
         model = with_method(recipe, model)
     _check_ids(recipe, tokenizer, model, encoded)
     parameters = list(model.parameters())

@@ -29,7 +29,9 @@ class Show(TrainerCallback):
 
 '''
 MODULES = {
+    "inspect": "import inspect",
     "os": "import os",
+    "re": "import re",
     "bitsandbytes": "import bitsandbytes",
     "np": "import numpy as np",
     "torch": "import torch",

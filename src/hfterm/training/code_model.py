@@ -7,6 +7,7 @@ from hfterm.hub.model_refs import resolve_model
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.models.code_parts import source_of
 from hfterm.models.types import HEADS, ModelSource
+from hfterm.training.loss_scale import COUNTED
 from hfterm.training.recipe import AUTO_CLASSES, Recipe
 from hfterm.training.targets import PEFT_TASKS, USUAL
 
@@ -86,6 +87,15 @@ def tokenizer_lines(recipe: Recipe, source: ModelSource) -> str:
     )
 
 
+MEAN = f"""\
+# Trainer takes any forward with **kwargs for one that divides its loss by the labels of all batches
+# and processes of a step; the loss of one that doesn't would be summed over them
+source = inspect.getsource(type(model).forward)
+if not re.search(r"{COUNTED}", source):
+    model.accepts_loss_kwargs = False
+"""
+
+
 def model_lines(recipe: Recipe, source: ModelSource) -> str:
     """``model``, with its adapter on it."""
     quantized = recipe.quantization != "none"
@@ -96,6 +106,9 @@ def model_lines(recipe: Recipe, source: ModelSource) -> str:
     if dtype == "auto":
         dtype = "bfloat16" if quantized else "float32"
     lines += f"model = {_call(recipe, source, f'dtype={dtype!r}', *more)}"
+    training = recipe.training
+    if training.accumulate > 1 or training.processes > 1 or training.accelerate_config:
+        lines += MEAN
     if recipe.method.name == "full":
         return lines
     return lines + (PREPARE if quantized else "") + _adapter_lines(recipe)
