@@ -28,6 +28,9 @@ T = TypeVar("T")
 LOOK_EVERY = 0.5
 """Seconds between two looks at a run."""
 
+WATCH_EVERY = 1.0
+"""Seconds between two looks at the files of another program."""
+
 LEFT = 129
 """Exit code after a hang-up, as a shell counts it."""
 
@@ -137,6 +140,7 @@ def follow(folder: Path, *, quiet: bool = False) -> int:
             printer.show(run)
             if not run.active and run.status != "queued":
                 break
+            # files are looked at, since a run knows nothing of who watches it
             time.sleep(LOOK_EVERY)
     except KeyboardInterrupt:
         printer.close()
@@ -439,7 +443,8 @@ def _watch_lines(path: str, *, once: bool, as_json: bool) -> None:
                     typer.echo(displayable(f"{one.name} ({one.kind}) step {step:,.0f} · {told}"))
             if once:
                 return
-            time.sleep(1.0)
+            # other programs' files: nothing tells when they grow, on a network drive least of all
+            time.sleep(WATCH_EVERY)
             for one in watched:
                 _try(lambda one=one: one.source.read())
     except KeyboardInterrupt:

@@ -90,8 +90,8 @@ def tokenizer_lines(recipe: Recipe, source: ModelSource) -> str:
 MEAN = f"""\
 # Trainer takes any forward with **kwargs for one that divides its loss by the labels of all batches
 # and processes of a step; the loss of one that doesn't would be summed over them
-source = inspect.getsource(type(model).forward)
-if not re.search(r"{COUNTED}", source):
+forward = inspect.getsource(type(model).forward)
+if not re.search(r"{COUNTED}", forward):
     model.accepts_loss_kwargs = False
 """
 

@@ -48,6 +48,7 @@ def probe(recipe: Recipe, job: Job | None = None) -> ProbeResult:
             try:
                 while process.poll() is None:
                     job.progress(_phase(folder))
+                    # its progress is in a file, and progress is also how a cancel is seen
                     time.sleep(LOOK_EVERY)
             finally:
                 process.kill()

@@ -252,6 +252,7 @@ def taken(folder: Path, refused: Callable[[], bool]) -> Generator[int]:
         while not _locked(descriptor):
             if refused() or time.monotonic() > until:
                 raise HftermError("running", f"{folder.name} is running.", "Stop it first.")
+            # flock can wait only for ever, and the holder may be a run that never lets go
             time.sleep(0.02)
         if refused():
             raise HftermError("running", f"{folder.name} is running.", "Stop it first.")

@@ -87,10 +87,12 @@ class StopSwitch:
 
     def _watch(self, leave: Callable[[], None]) -> None:
         while self.loading and not self.look():
+            # a thread of its own; the order is a file, or a flag that a signal sets
             time.sleep(LOOK_EVERY)
         if not self.loading:
             return
         _thread.interrupt_main(signal.SIGUSR1)
+        # the main thread is given time to come out of what it loads
         time.sleep(PATIENCE)
         with self._lock:
             if self.loading:

@@ -26,8 +26,8 @@ STEP = 10
 STICKY = 0.75
 """Steps that the load must be away from what is told: at half of one it would go to and fro."""
 
-STEPS_OF_RAM = 100
-"""Part of the memory that more or less is not told."""
+RAM_PARTS = 100
+"""A change by less than one part in so many of the memory is not told."""
 
 PHASES = {
     "off": "engine off",
@@ -111,7 +111,7 @@ class StatusBar(Horizontal):
         """Draw the load. Rounded, and slow to change, so that an idle machine repaints nothing."""
         if abs(sample.cpu_percent - self._cpu) > STICKY * STEP:
             self._cpu = round(sample.cpu_percent / STEP) * STEP
-        if abs(sample.ram_used - self._ram) > sample.ram_total / STEPS_OF_RAM:
+        if abs(sample.ram_used - self._ram) > sample.ram_total / RAM_PARTS:
             self._ram = sample.ram_used
         gib = 1024**3
         cpu, used, total = self._cpu, self._ram / gib, sample.ram_total / gib

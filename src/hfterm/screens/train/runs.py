@@ -171,7 +171,7 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
         self.post_message(Marked(self._marked))
 
     def action_compare(self) -> None:
-        """Compare the marked ones; with none marked, those of the run's group, or the newest."""
+        """Compare the marked ones; with none marked, those of the run's group."""
         run = self.current
         ids = self._marked
         if len(ids) < 2 and run is not None:

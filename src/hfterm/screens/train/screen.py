@@ -85,7 +85,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
     ) -> None:
         super().__init__(engines, modes)
         self._path = start.watch
-        self._pages: TabbedPages[TrainPage] | None = None
+        self.pages: TabbedPages[TrainPage] | None = None  # until they are there
         self._seen = False
         self._runs: tuple[Run, ...] = ()
         self._preview: Preview | None = None
@@ -102,7 +102,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         """The tabs."""
         pages = TabbedPages[TrainPage](self._entries(), id="train-pages")
         await self.query_one("#train-panel").mount(pages)
-        self._pages = pages
+        self.pages = pages
         await super().fill()
         self.query_one("#train-pages Tabs").focus()
         self.runs_changed(self._runs)
@@ -156,11 +156,6 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
         makers = (new, preview, runs, monitor, compare)
         return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
-
-    @property
-    def pages(self) -> TabbedPages[TrainPage] | None:
-        """The tabs, once they are there."""
-        return self._pages
 
     @property
     def page(self) -> TrainPage | None:
