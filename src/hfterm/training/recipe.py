@@ -63,7 +63,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=80, description="a name of 1
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000, description="a whole number from 1")]
 CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000_000, description="a whole number from 0")]
 Share = Annotated[float, Meta(ge=0, lt=1, description="a number from 0 to below 1")]
-Positive = Annotated[float, Meta(gt=0, lt=1e6, description="a number above 0")]
+Positive = Annotated[float, Meta(gt=0, lt=1e6, description="a number above 0 and below a million")]
 NotNegative = Annotated[float, Meta(ge=0, lt=1e6, description="a number from 0")]
 
 
@@ -174,7 +174,9 @@ class TrainingPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     batch_size: Count = 8
     eval_batch_size: Count = 32
     accumulate: Count = 1
-    learning_rate: Annotated[float, Meta(gt=0, le=100, description="a number above 0")] = 5e-5
+    learning_rate: Annotated[
+        float, Meta(gt=0, le=100, description="a number above 0 and not above 100")
+    ] = 5e-5
     scheduler: Scheduler = "linear"
     warmup: NotNegative = 0
     weight_decay: NotNegative = 0
