@@ -44,8 +44,10 @@ def test_it_trains_stops_and_goes_on(recipe: Recipe) -> None:
     assert run.progress.global_batch == 2 * 2 * kit.BATCH
     assert run.progress.total_steps == 100 * kit.ROWS // (2 * 2 * kit.BATCH)
     assert len(ranks(folder)) == 2
-    # a mean over all rows of the step: of two classes not yet learned, ln 2
-    assert kit.history(folder).losses[1] == pytest.approx(0.69, rel=0.5)
+    # A mean over all rows of the step: of two classes not yet learned, about ln 2 = 0.69, give or
+    # take the random head and dropout. Summed over batches, processes or both it is 1.39 or 2.77.
+    first = kit.history(folder).losses
+    assert sum(first.values()) / len(first) < 1.2
     # torch's launcher takes a hang-up as an order to end; that was not meant
     worker = run.state.worker
     assert worker is not None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
 from hfterm.job import Job
+from hfterm.models.building_lock import building
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +57,7 @@ def convert(gguf: Path, out: Path, job: Job) -> Path:
     work = Path(tempfile.mkdtemp(prefix=".new-gguf-", dir=out.parent))
     try:
         made = work / "made"
-        with quiet(job), reading_once():
+        with building(job), quiet(job), reading_once():
             job.progress("reading the configuration")
             config = _config(gguf)
             job.progress("reading the tokenizer")

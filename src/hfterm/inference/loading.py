@@ -20,6 +20,7 @@ from hfterm.errors import HftermError
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models import verdicts
+from hfterm.models.building_lock import building
 from hfterm.models.catalogue import family_of
 from hfterm.models.lora import output_names
 from hfterm.models.opening import (
@@ -218,7 +219,8 @@ def _random(
         config.dtype if spec.dtype == "auto" else cast("torch.dtype", getattr(torch, spec.dtype))
     )
     try:
-        model = cls._from_config(copy.deepcopy(config), dtype=dtype or torch.float32)  # pyright: ignore[reportPrivateUsage]
+        with building():
+            model = cls._from_config(copy.deepcopy(config), dtype=dtype or torch.float32)  # pyright: ignore[reportPrivateUsage]
     except (AttributeError, TypeError, ValueError, KeyError) as error:
         # what a config lacks, a model's __init__ stumbles over in one of these ways
         raise HftermError(

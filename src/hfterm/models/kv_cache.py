@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, cast
 
+from hfterm.models.building_lock import building
+
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig
@@ -37,7 +39,7 @@ def kv_cache_size(config: PreTrainedConfig, context: int, batch: int, bytes_per_
     kinds = layer_kinds(text)
     seen = max((kinds.index(kind) for kind in set(kinds)), default=0)
     few = with_layers(text, seen + 1)
-    with torch.device("meta"), torch.no_grad():
+    with building(), torch.device("meta"), torch.no_grad():
         model = AutoModel.from_config(few, trust_remote_code=False).eval()
         ids = torch.zeros(1, PROBE, dtype=torch.long)
         with recording((), lambda _: False):
@@ -108,7 +110,7 @@ def _cross_cache_size(config: PreTrainedConfig, context: int, batch: int, size: 
 
     from hfterm.models.memory_trace import recording
 
-    with torch.device("meta"), torch.no_grad():
+    with building(), torch.device("meta"), torch.no_grad():
         ids = torch.zeros(1, PROBE, dtype=torch.long)
         model = AutoModel.from_config(config, trust_remote_code=False).eval()
         with recording((), lambda _: False):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hfterm.models.building_lock import building
 from hfterm.models.memory_types import Precision, Purpose
 
 if TYPE_CHECKING:
@@ -62,14 +63,14 @@ def build(model_cls: type[PreTrainedModel], config: PreTrainedConfig) -> PreTrai
     """The model on the meta device: every shape and not one number."""
     import torch
 
-    with torch.device("meta"):
+    with building(), torch.device("meta"):
         own = copy.deepcopy(config)
         text = own.get_text_config(decoder=True)
         # an attribute of the config that some architectures lack, RWKV say
         if getattr(text, "pad_token_id", None) is None:
             text.pad_token_id = 0  # without one, no class takes a batch of texts to classify
         model = model_cls(own)
-    model.tie_weights()
+        model.tie_weights()
     return model
 
 

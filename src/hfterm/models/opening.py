@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import cached_model, describe, resolve_model
 from hfterm.job import Job
+from hfterm.models.building_lock import building
 from hfterm.models.catalogue import concrete_name, concrete_types, model_types, unknown_architecture
 from hfterm.models.opening_errors import explain_config, explain_loading
 from hfterm.models.types import LoadingReport, Mismatch, ModelSource, ModelSpec
@@ -211,7 +212,7 @@ def on_meta(
     import torch
 
     try:
-        with torch.device("meta"):
+        with building(), torch.device("meta"):
             return cls._from_config(copy.deepcopy(config), dtype=dtype or config.dtype)  # pyright: ignore[reportPrivateUsage]
     except Exception as error:
         # a model's __init__ raises whatever a field that is missing or out of range makes it
@@ -311,7 +312,7 @@ def report_of(info: Mapping[str, object]) -> LoadingReport:
 
 @contextmanager
 def reading(source: ModelSource, job: Job, *, dry: bool = False) -> Generator[None]:
-    """What reading a GGUF file needs around it; nothing for other files.
+    """What reading a model needs around it: no other is read meanwhile, and GGUF files need more.
 
     Args:
         source: the model.
@@ -319,11 +320,12 @@ def reading(source: ModelSource, job: Job, *, dry: bool = False) -> Generator[No
         dry: names and shapes are enough.
     """
     if not source.gguf:
-        yield
+        with building(job):
+            yield
         return
     from hfterm.hub.gguf_convert import quiet, reading_once, shapes_only
 
-    with quiet(job), reading_once(), shapes_only() if dry else nullcontext():
+    with building(job), quiet(job), reading_once(), shapes_only() if dry else nullcontext():
         yield
 
 
