@@ -36,8 +36,10 @@ class Job:
         self,
         report: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
+        send: Callable[[object], None] | None = None,
     ) -> None:
         self._report = report
+        self._send = send
         self.partial = False
         """Set by work that was stopped and gives what it has: its result is not thrown away."""
         self.cancelled = cancelled
@@ -47,6 +49,11 @@ class Job:
         self.check()
         if self._report is not None:
             self._report(Progress(stage, done, total, unit))
+
+    def send(self, piece: object) -> None:
+        """Give the caller a piece of the result; of the type that the work's docstring names."""
+        if self._send is not None:
+            self._send(piece)
 
     def check(self) -> None:
         """Raise `Cancelled` if the caller no longer wants the result."""

@@ -18,11 +18,12 @@ import msgspec
 
 from hfterm import paths
 from hfterm.engine import protocol
-from hfterm.engine.protocol import LENGTH, MAX_FRAME, Request
+from hfterm.engine.protocol import LENGTH, MAX_FRAME, Request, StreamingRequest
 from hfterm.errors import HftermError
 from hfterm.job import Progress
 
 R = TypeVar("R")
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,14 @@ class EngineStatus:
 class _Pending:
     future: asyncio.Future[msgspec.Raw]
     on_progress: Callable[[Progress], None] | None
+    on_chunk: Callable[[msgspec.Raw], None] | None
+
+    def take(self, message: protocol.ProgressEvent | protocol.Chunk) -> None:
+        if isinstance(message, protocol.Chunk):
+            if self.on_chunk is not None:
+                self.on_chunk(message.value)
+        elif self.on_progress is not None:
+            self.on_progress(message.progress)
 
 
 class EngineClient:
@@ -130,6 +139,24 @@ class EngineClient:
             HftermError: what the engine says; kind ``engine-died`` when it is gone, and
                 ``not-unicode`` when a text holds surrogates, which no message can carry.
         """
+        return await self._ask(request, on_progress, stop, None)
+
+    async def stream(
+        self, request: StreamingRequest[R, C], on_chunk: Callable[[C], None],
+        on_progress: Callable[[Progress], None] | None = None, stop: asyncio.Event | None = None,
+    ) -> R:  # fmt: skip
+        """Ask, and be told every piece of the answer as it comes; else as `call`."""
+        kind = request.CHUNK
+
+        def decoded(raw: msgspec.Raw) -> None:
+            on_chunk(cast("C", msgspec.msgpack.decode(raw, type=kind)))
+
+        return await self._ask(request, on_progress, stop, decoded)
+
+    async def _ask(
+        self, request: Request[R], on_progress: Callable[[Progress], None] | None,
+        stop: asyncio.Event | None, on_chunk: Callable[[msgspec.Raw], None] | None,
+    ) -> R:  # fmt: skip
         try:
             packed = protocol.pack(request)
         except UnicodeEncodeError as error:
@@ -141,7 +168,7 @@ class EngineClient:
         await self.start()
         id_ = next(self._ids)
         future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._pending[id_] = _Pending(future, on_progress)
+        self._pending[id_] = _Pending(future, on_progress, on_chunk)
         self._send(protocol.Call(id_, type(request).__name__, packed))
         stopping = asyncio.create_task(self._cancel_at(stop, id_)) if stop is not None else None
         try:
@@ -184,13 +211,12 @@ class EngineClient:
         pending = self._pending.get(message.id)
         if pending is None or pending.future.done():
             return
-        if isinstance(message, protocol.ProgressEvent):
-            if pending.on_progress is not None:
-                try:
-                    pending.on_progress(message.progress)
-                except Exception as error:  # noqa: BLE001
-                    # the caller's own fault is the caller's: the others go on being read
-                    pending.future.set_exception(error)
+        if isinstance(message, protocol.ProgressEvent | protocol.Chunk):
+            try:
+                pending.take(message)
+            except Exception as error:  # noqa: BLE001
+                # the caller's own fault is the caller's: the others go on being read
+                pending.future.set_exception(error)
         elif isinstance(message, protocol.Done):
             pending.future.set_result(message.result)
         else:

@@ -1,7 +1,7 @@
 """The messages between a client and an engine process, and how they are framed.
 
 A frame is an 8-byte little-endian length and a msgpack body. A request has an id; its
-answer is zero or more `ProgressEvent` and then one `Done` or `Failed`.
+answer is zero or more `ProgressEvent` and `Chunk`, and then one `Done` or `Failed`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 from hfterm.job import Progress
 
 R_co = TypeVar("R_co", covariant=True)
+C_co = TypeVar("C_co", covariant=True)
 
 Lane = Literal["quick", "views", "long"]
 """Where a request runs. Each lane is one thread, so that a training does not delay a key."""
@@ -24,6 +25,12 @@ class Request(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
 
     RESULT: ClassVar[object]
     LANE: ClassVar[Lane] = "quick"
+
+
+class StreamingRequest(Request[R_co], Generic[R_co, C_co], frozen=True, kw_only=True):
+    """A request whose answer comes in pieces, each a `C_co`, before the whole."""
+
+    CHUNK: ClassVar[object]
 
 
 class Call(msgspec.Struct, frozen=True, tag=True):
@@ -45,6 +52,13 @@ class ProgressEvent(msgspec.Struct, frozen=True, tag=True):
 
     id: int
     progress: Progress
+
+
+class Chunk(msgspec.Struct, frozen=True, tag=True):
+    """A piece of the answer to request `id`."""
+
+    id: int
+    value: msgspec.Raw
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -70,7 +84,7 @@ class EngineState(msgspec.Struct, frozen=True, tag=True):
 
 
 ToEngine = Call | Cancel
-FromEngine = ProgressEvent | Done | Failed | EngineState
+FromEngine = ProgressEvent | Chunk | Done | Failed | EngineState
 
 LENGTH = struct.Struct("<Q")
 MAX_FRAME = 1 << 36

@@ -95,7 +95,11 @@ class Worker:
         if event.is_set():
             return
         handler = self._handlers[call.method]
-        job = Job(self._reporter(call.id), event.is_set)
+        job = Job(
+            self._reporter(call.id),
+            event.is_set,
+            lambda piece: self._send(protocol.Chunk(call.id, protocol.pack(piece))),
+        )
         try:
             request = msgspec.msgpack.decode(call.request, type=handler.request)
             result = handler.run(request, job)

@@ -1,0 +1,1 @@
+"""Chat with a causal language model: loading, prompting, streaming, measuring, keeping."""

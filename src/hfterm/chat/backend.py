@@ -1,0 +1,29 @@
+"""What every engine of a chat is: transformers, llama.cpp, a server."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hfterm.chat.types import Answer, Ask, LlmInfo
+from hfterm.job import Job
+
+
+class Backend(Protocol):
+    """A language model that is loaded and answers one prompt at a time."""
+
+    @property
+    def info(self) -> LlmInfo:
+        """What is loaded."""
+        ...
+
+    def answer(self, ask: Ask, job: Job) -> Answer:
+        """Generate an answer; each `Token` of it is sent to `job` as it comes.
+
+        When the job is cancelled the part until then is returned, with the reason ``stopped``
+        and `Job.partial` set.
+
+        Raises:
+            HftermError: the prompt can't be made or does not fit, or the model failed. Tokens that
+                were sent before stay valid.
+        """
+        ...
