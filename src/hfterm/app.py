@@ -21,7 +21,7 @@ from textual.worker import Worker, WorkerState
 from hfterm import paths
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
-from hfterm.screens.engines import Engines
+from hfterm.screens.engines import EnginePool, Engines
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.run_watch import RunWatch
 from hfterm.screens.start import StartOptions
@@ -117,6 +117,7 @@ class HftermApp(TerminalClipboard, KeysInOrder):
         self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
         self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
+        self.chat_engines = EnginePool()
         self.loaded: LoadedInfo | None = None
         self.run_watch = RunWatch(self._runs_changed, lambda: self.current_mode == "train")
         words = [(entry.mode, entry.title) for entry in SCREENS]
@@ -145,7 +146,8 @@ class HftermApp(TerminalClipboard, KeysInOrder):
         await self.run_watch.watch()
 
     def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
-        return entry.make(Engines(self.engine, self.model_engine), words, self._start)
+        engines = Engines(self.engine, self.model_engine, self.chat_engines)
+        return entry.make(engines, words, self._start)
 
     def get_key_display(self, binding: Binding) -> str:
         """A key as the screen names it: function keys in capitals, as on the keyboard."""
@@ -287,6 +289,7 @@ class HftermApp(TerminalClipboard, KeysInOrder):
     async def _close_engines(self) -> None:
         await self.engine.close()
         await self.model_engine.close()
+        await self.chat_engines.close()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """A cursor that blinks writes for ever: over a slow line an idle screen is silent."""
@@ -339,7 +342,9 @@ class HftermApp(TerminalClipboard, KeysInOrder):
         await self.action_mode(event.mode)
         if self.workbench is not None:
             await self.workbench.fill_once()
-            if event.against:
+            if event.text:
+                self.workbench.open_text(event.ref, event.text, 0)
+            elif event.against:
                 await self.workbench.open_against(event.ref, event.against)
             else:
                 self.workbench.open_for(event.ref, event.task)

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hfterm import __version__, cli_attention, cli_models, cli_train
+from hfterm import __version__, cli_attention, cli_chat, cli_models, cli_train
 from hfterm.cli_work import ask, print_json, print_rows
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ class ScreenName(StrEnum):
     PREDICT = "predict"
     ATTENTION = "attention"
     TRAIN = "train"
+    CHAT = "chat"
 
 
 class ColorName(StrEnum):
@@ -230,3 +231,4 @@ def keys(
 cli_models.register(app)
 cli_attention.register(app)
 cli_train.register(app)
+cli_chat.register(app)

@@ -32,6 +32,7 @@ class Quantization(StrEnum):
     NONE = "none"
     INT8 = "int8"
     NF4 = "nf4"
+    FP4 = "fp4"
 
 
 class LongText(StrEnum):

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from hfterm.models.types import LoadedInfo
+
 Role = Literal["system", "user", "assistant"]
 Engine = Literal["transformers", "llama.cpp", "server"]
 """What runs the model: transformers, llama.cpp on a GGUF file, or a server that speaks OpenAI's
@@ -93,6 +95,8 @@ class LlmInfo(msgspec.Struct, frozen=True, kw_only=True):
         has_template: whether messages are put into a chat template; else the text is continued.
         note: what the user should know about it, or empty.
         tokenizer: a reference that the Tokenize screen opens; empty for a server.
+        ends: the tokens that end an answer.
+        base: how transformers loaded it; None for other engines.
     """
 
     spec: LlmSpec
@@ -106,6 +110,8 @@ class LlmInfo(msgspec.Struct, frozen=True, kw_only=True):
     has_template: bool = True
     note: str = ""
     tokenizer: str = ""
+    ends: tuple[int, ...] = ()
+    base: LoadedInfo | None = None
 
 
 class Alternative(msgspec.Struct, frozen=True):
@@ -146,6 +152,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
         conversation: keys and values of an earlier turn are used again within one.
         prefix_ids: the answer's first tokens, to go on from; exactly these.
         prefix: the answer's first text, to go on from, where its tokens are not known.
+        force: the token that comes next whatever the model thinks; -1 for none.
     """
 
     messages: tuple[Message, ...]
@@ -153,6 +160,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str = ""
     prefix_ids: tuple[int, ...] = ()
     prefix: str = ""
+    force: int = -1
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

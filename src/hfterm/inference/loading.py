@@ -294,8 +294,8 @@ def _quantized(spec: ModelSpec, skipped: tuple[str, ...]) -> dict[str, object]:
     else:
         how = BitsAndBytesConfig(
             load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
+            bnb_4bit_quant_type=spec.quantization,
+            bnb_4bit_use_double_quant=spec.double_quant,
             bnb_4bit_compute_dtype=torch.bfloat16,
             llm_int8_skip_modules=list(skipped),
         )

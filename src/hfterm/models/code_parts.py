@@ -96,8 +96,8 @@ def quantization_lines(spec: ModelSpec, skipped: tuple[str, ...]) -> str:
         if spec.quantization == "int8"
         else [
             "load_in_4bit=True",
-            'bnb_4bit_quant_type="nf4"',
-            "bnb_4bit_use_double_quant=True",
+            f'bnb_4bit_quant_type="{spec.quantization}"',
+            f"bnb_4bit_use_double_quant={spec.double_quant}",
             "bnb_4bit_compute_dtype=torch.bfloat16",
         ]
     )

@@ -278,6 +278,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         auto: an Auto class, or a concrete one; empty for the class the checkpoint was saved from.
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
         quantization: by bitsandbytes, while loading.
+        double_quant: whether the scales of nf4 and fp4 are quantized as well.
         device: ``cpu``, ``cuda:0`` …
         random: all weights at random from the config, none from the checkpoint.
         num_labels: labels of a classification head; None for the config's.
@@ -291,7 +292,8 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     ref: str
     auto: str = "AutoModel"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    quantization: Literal["none", "int8", "nf4"] = "none"
+    quantization: Literal["none", "int8", "nf4", "fp4"] = "none"
+    double_quant: bool = True
     device: str = "cpu"
     random: bool = False
     num_labels: int | None = None

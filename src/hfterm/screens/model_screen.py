@@ -128,6 +128,13 @@ class ModelScreen(WorkbenchScreen):
         if self.fresh and self.follows():
             self._timer = self.set_timer(LIVE, self.action_run)
 
+    def open_text(self, ref: str, text: str, offset: int) -> None:
+        """Show a text of another screen."""
+        self.text = text
+        self.panel.show(text)
+        self.panel.describe(None)
+        self.open_model(ref)
+
     def open_model(self, ref: str) -> None:
         """Use another model, as it is stored."""
         self._take(self.spec_of(ref))

@@ -59,10 +59,19 @@ def _train(
     return TrainScreen(engines, modes, start)
 
 
+def _chat(
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+) -> WorkbenchScreen:
+    from hfterm.screens.chat.screen import ChatScreen
+
+    return ChatScreen(engines, modes, start)
+
+
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry("tokenize", "Tokenize", _tokenize),
     ScreenEntry("models", "Models", _models),
     ScreenEntry("predict", "Predict", _predict),
     ScreenEntry("attention", "Attention", _attention),
     ScreenEntry("train", "Train", _train),
+    ScreenEntry("chat", "Chat", _chat),
 )

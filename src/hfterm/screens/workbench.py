@@ -52,11 +52,15 @@ class TokenWanted(Message):
 
 
 class ModelToOpen(Message):
-    """A model should be opened on a screen: for a task of Predict, or beside another model."""
+    """A model should be opened on a screen: for a task of Predict, beside another model, or on a
+    text."""
 
-    def __init__(self, mode: str, ref: str, *, task: str = "", against: str = "") -> None:
+    def __init__(
+        self, mode: str, ref: str, *, task: str = "", against: str = "", text: str = ""
+    ) -> None:
         super().__init__()
         self.mode, self.ref, self.task, self.against = mode, ref, task, against
+        self.text = text
 
 
 class WorkbenchScreen(Screen[None]):

@@ -29,7 +29,7 @@ class LoadForm(Vertical):
         """Three lines of fields."""
         with Horizontal():
             yield Choice("dtype", ("auto", "float32", "bfloat16", "float16"), id="load-dtype")
-            yield Choice("quantization", ("none", "int8", "nf4"), id="load-quantization")
+            yield Choice("quantization", ("none", "int8", "nf4", "fp4"), id="load-quantization")
             yield Field("device", "cpu", id="load-device")
         with Horizontal():
             yield Choice("weights", ("checkpoint", RANDOM), id="load-weights")

@@ -59,7 +59,7 @@ class TabPage(Vertical):
         """Whether a request is under way."""
         return self._asking > 0
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> None:
         """Run `work`; what this page was doing before is cancelled."""
         self.run_worker(work, group=f"page-{self.id}", exclusive=True, exit_on_error=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hfterm.engine.handlers import (
     attention,
+    chat,
     models,
     predict,
     starter,
@@ -15,6 +16,7 @@ from hfterm.engine.handlers.registry import Handler
 HANDLERS: dict[str, Handler] = {
     **tokenization.HANDLERS,
     **attention.HANDLERS,
+    **chat.HANDLERS,
     **models.HANDLERS,
     **predict.HANDLERS,
     **starter.HANDLERS,

@@ -45,7 +45,7 @@ class PredictPage(TabPage):
             self.notice.show_error(error)
             return None
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> None:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
         super().start(work)

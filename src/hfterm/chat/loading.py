@@ -1,0 +1,124 @@
+"""Load a causal model for a chat, an adapter on top of it if one is named.
+
+Imports torch, transformers and peft inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from hfterm.chat.prompting import has_template
+from hfterm.chat.types import LlmInfo, LlmSpec
+from hfterm.errors import HftermError
+from hfterm.inference.loading import OpenModel, give_back, load_model
+from hfterm.job import Job
+from hfterm.models.building_lock import building
+from hfterm.models.types import ModelSpec
+from hfterm.system.own_memory import own_memory
+
+if TYPE_CHECKING:
+    from transformers.modeling_utils import PreTrainedModel
+
+CAUSAL = "AutoModelForCausalLM"
+
+
+def model_spec(spec: LlmSpec) -> ModelSpec:
+    """The base model of a chat, as other screens load it."""
+    return ModelSpec(
+        ref=spec.ref, auto=CAUSAL, dtype=spec.dtype, quantization=spec.quantization,
+        double_quant=spec.double_quant, device=spec.device, allow_pickle=spec.allow_pickle,
+        allow_code=spec.allow_code,
+    )  # fmt: skip
+
+
+def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
+    """Load what `spec` says.
+
+    Raises:
+        HftermError: as `load_model`; the tokenizer is missing, the adapter is another model's, or
+            the context is longer than the model's.
+    """
+    began = time.monotonic()
+    opened = load_model(model_spec(spec), job)
+    tokenizer = opened.text
+    context = _context(spec, opened)
+    if spec.adapter:
+        job.progress(f"putting {spec.adapter} on top")
+        opened = OpenModel(opened.info, _with_adapter(opened.model, spec), tokenizer)
+    give_back()
+    notes = [] if opened.info.verdict == "complete" else [opened.info.meaning]
+    if not has_template(tokenizer):
+        notes.append("It has no chat template: your text is continued, not answered.")
+    info = LlmInfo(
+        spec=spec,
+        name=opened.info.cls,
+        parameters=opened.info.parameters,
+        dtype=opened.info.dtype,
+        footprint=opened.model.get_memory_footprint(),
+        memory=own_memory(),
+        seconds=time.monotonic() - began,
+        context=context,
+        has_template=has_template(tokenizer),
+        note=" ".join(notes),
+        tokenizer=str(tokenizer.name_or_path),
+        ends=tuple(sorted(ends_of(opened))),
+        base=opened.info,
+    )
+    return info, opened
+
+
+def ends_of(opened: OpenModel) -> frozenset[int]:
+    """The tokens that end an answer: those of the checkpoint, and the tokenizer's own."""
+    config = opened.model.generation_config
+    ends = config.eos_token_id if config is not None else None
+    found = {ends} if isinstance(ends, int) else set(cast("Sequence[int]", ends or ()))
+    if isinstance(opened.text.eos_token_id, int):
+        found.add(opened.text.eos_token_id)
+    return frozenset(found)
+
+
+def _context(spec: LlmSpec, opened: OpenModel) -> int | None:
+    limit = opened.info.limit
+    if spec.context and limit is not None and spec.context > limit:
+        raise HftermError(
+            "context-too-long",
+            f"A context of {spec.context:,} tokens is asked for, and {spec.ref} has positions for "
+            f"{limit:,}.",
+            f"Set the context to {limit:,} or less, or to 0 for all.",
+        )
+    return spec.context or limit
+
+
+def _with_adapter(model: PreTrainedModel, spec: LlmSpec) -> PreTrainedModel:
+    from peft import PeftModel
+
+    folder = Path(spec.adapter).expanduser()
+    if not (folder / "adapter_config.json").is_file():
+        raise HftermError(
+            "no-adapter",
+            f"{spec.adapter} is no adapter: it has no adapter_config.json.",
+            "Name the folder that training wrote (model/ in a run's folder).",
+        )
+    try:
+        with building():
+            # the model's own class stays in use: peft's wrapper would hide what generate asks for
+            adapted = PeftModel.from_pretrained(model, str(folder))
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        # peft finds none of the layers it names, or weights of another shape
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise HftermError(
+            "other-base",
+            f"The adapter {spec.adapter} does not fit {spec.ref}: {first[:300]}",
+            f"It was trained on {_base_of(folder)}: choose that model.",
+        ) from error
+    return cast("PreTrainedModel", adapted)
+
+
+def _base_of(folder: Path) -> str:
+    import msgspec
+
+    config = msgspec.json.decode((folder / "adapter_config.json").read_bytes(), type=dict)
+    return str(config.get("base_model_name_or_path") or "another model")

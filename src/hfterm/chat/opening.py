@@ -1,0 +1,18 @@
+"""Open whatever engine a spec names."""
+
+from __future__ import annotations
+
+from hfterm.chat.backend import Backend
+from hfterm.chat.types import LlmSpec
+from hfterm.job import Job
+
+
+def open_backend(spec: LlmSpec, job: Job) -> Backend:
+    """Load the model, or find the server.
+
+    Raises:
+        HftermError: it can't be loaded or reached.
+    """
+    from hfterm.chat.transformers_backend import TransformersBackend
+
+    return TransformersBackend(spec, job)

@@ -1,0 +1,249 @@
+"""A chat over transformers: `generate` itself, watched token by token.
+
+Imports torch and transformers inside functions: for an engine process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from hfterm.chat.decoding import Decoder, StopText, decoder_for
+from hfterm.chat.distributions import Force, NotFinite, Seen, Watch
+from hfterm.chat.kept_cache import KeptCache
+from hfterm.chat.loading import load_llm
+from hfterm.chat.prompting import Prompt, prompt
+from hfterm.chat.types import (
+    Alternative,
+    Answer,
+    Ask,
+    LlmInfo,
+    LlmSpec,
+    Sampling,
+    StopReason,
+    Token,
+)
+from hfterm.errors import Cancelled, HftermError
+from hfterm.inference.inputs import token_names
+from hfterm.inference.loading import OpenModel, memory_errors
+from hfterm.job import Job
+from hfterm.system.own_memory import own_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PIECE = 2048
+"""Tokens of a long prompt that are read at once; between two, a cancel is seen."""
+
+
+class TransformersBackend:
+    """A loaded causal model and its kept cache."""
+
+    def __init__(self, spec: LlmSpec, job: Job) -> None:
+        self._info, self._opened = load_llm(spec, job)
+        self._kept = KeptCache()
+        self._ends = frozenset(self._info.ends)
+
+    @property
+    def info(self) -> LlmInfo:
+        """What is loaded."""
+        return self._info
+
+    def answer(self, ask: Ask, job: Job) -> Answer:
+        """Generate; see `Backend`.
+
+        Raises:
+            HftermError: the prompt is refused by the template or does not fit, the model's numbers
+                are no numbers, or memory ran out.
+        """
+        began = time.monotonic()
+        opened, tokenizer = self._opened, self._opened.text
+        given = list(ask.prefix_ids)
+        while given and given[-1] in self._ends:  # it is to go on, not to end
+            given.pop()
+        asked = prompt(
+            tokenizer, ask.messages, self._info.spec.ref, prefix=ask.prefix, prefix_ids=given
+        )
+        room = self._room(asked, ask.sampling)
+        before = asked.ids[-len(given) :] if given else ()
+        record = _Record(
+            opened, decoder_for(tokenizer, before), ask.sampling, self._ends, job, began
+        )
+        reused = 0
+        try:
+            with memory_errors("this answer"):
+                reused = self._generate(ask, asked, room, record, job)
+        except BaseException:
+            self._kept.forget()
+            raise
+        record.finish()
+        return Answer(
+            text=record.text,
+            ids=tuple(record.ids),
+            tokens=record.count,
+            prompt_tokens=len(asked.ids),
+            reused_tokens=reused,
+            ttft=record.ttft,
+            seconds=time.monotonic() - began,
+            memory=own_memory(),
+            stop_reason=self._reason(record, room, ask.sampling),
+            prompt=asked.text,
+        )
+
+    def _room(self, asked: Prompt, sampling: Sampling) -> int:
+        """Tokens that may be generated."""
+        limit = self._info.context
+        if limit is None:
+            return sampling.max_new_tokens
+        if len(asked.ids) >= limit:
+            raise HftermError(
+                "context-full",
+                f"The conversation has {len(asked.ids):,} tokens and the context takes {limit:,}.",
+                "Drop the oldest turns, shorten a message, or begin a new conversation.",
+            )
+        return min(sampling.max_new_tokens, limit - len(asked.ids))
+
+    def _generate(self, ask: Ask, asked: Prompt, room: int, record: _Record, job: Job) -> int:
+        """Run `generate`; how many tokens of the prompt came from the kept cache."""
+        import torch
+        from transformers import LogitsProcessorList, StoppingCriteriaList
+
+        model, told = self._opened.model, _arguments(ask.sampling, self._ends)
+        watch = Watch(record.take)
+        processors = [watch.process, *_penalties(ask.sampling), Force(ask.force).process]
+        ids = torch.tensor([asked.ids], device=model.device)
+        reused = 0
+        if model._supports_default_dynamic_cache():  # pyright: ignore[reportPrivateUsage]
+            config = model.config.get_text_config(decoder=True)
+            cache, reused = self._kept.begin(config, ask.conversation, asked.ids)
+            told["past_key_values"] = cache
+        if ask.sampling.seed is not None:
+            torch.manual_seed(ask.sampling.seed)
+        else:
+            torch.seed()
+        with torch.no_grad():
+            if "past_key_values" in told:
+                read = self._read_ahead(ids, reused, told["past_key_values"], job)
+                if not read:
+                    record.stopped = True
+                    return reused
+            try:
+                sequences = cast(
+                    "Tensor",
+                    model.generate(  # pyright: ignore[reportCallIssue]
+                        input_ids=ids,
+                        attention_mask=torch.ones_like(ids),
+                        max_new_tokens=room,
+                        logits_processor=LogitsProcessorList(processors),  # pyright: ignore[reportArgumentType]
+                        stopping_criteria=StoppingCriteriaList([watch.stop]),  # pyright: ignore[reportArgumentType]
+                        **told,
+                    ),
+                )
+            except NotFinite:
+                raise HftermError(
+                    "not-finite",
+                    f"{self._info.spec.ref} gave numbers that are no numbers (NaN).",
+                    "Load it in float32 or bfloat16, or check the weights.",
+                ) from None
+        self._kept.holds(cast("list[int]", sequences[0].tolist()))
+        return reused
+
+    def _read_ahead(self, ids: Tensor, reused: int, cache: object, job: Job) -> bool:
+        """Read a long prompt in pieces up to the last one; False when the user stopped it."""
+        total = int(ids.shape[1])
+        for start in range(reused, total - PIECE, PIECE):
+            try:
+                job.progress("reading the prompt", start, total, "tokens")
+            except Cancelled:
+                job.partial = True
+                return False
+            self._opened.model(
+                input_ids=ids[:, start : start + PIECE], past_key_values=cache, use_cache=True,
+                logits_to_keep=1,
+            )  # fmt: skip
+        return True
+
+    def _reason(self, record: _Record, room: int, sampling: Sampling) -> StopReason:
+        if record.stopped:
+            return "stopped"
+        if record.stops.met:
+            return "stop string"
+        if record.ended:
+            return "end"
+        return "context full" if room < sampling.max_new_tokens else "length"
+
+
+class _Record:
+    """What came of an answer so far; sends each token on."""
+
+    def __init__(
+        self, opened: OpenModel, decoder: Decoder, sampling: Sampling, ends: frozenset[int],
+        job: Job, began: float,
+    ) -> None:  # fmt: skip
+        self._opened = opened
+        self._decoder = decoder
+        self._ends = ends
+        self._job = job
+        self._began = began
+        self.stops = StopText(sampling.stop)
+        self.ids: list[int] = []
+        self.text = ""
+        self.ttft = 0.0
+        self.count = 0
+        self.ended = False
+        self.stopped = False
+
+    def take(self, seen: Seen) -> bool:
+        """A token; whether to stop after it."""
+        if self.count == 0:
+            self.ttft = time.monotonic() - self._began
+        self.count += 1
+        text = self.stops.take(self._decoder.step(seen.id))
+        self.text += text
+        self.ended = seen.id in self._ends
+        self.ids.append(seen.id)
+        self._job.send(self._token(seen, text))
+        if self._job.cancelled is not None and self._job.cancelled():
+            self._job.partial = self.stopped = True
+        return self.stopped or self.stops.met
+
+    def _token(self, seen: Seen, text: str) -> Token:
+        ids = [seen.id, *(id_ for id_, _ in seen.best)]
+        name, *names = token_names(self._opened, ids)
+        alternatives = tuple(
+            Alternative(id_, other, share)
+            for (id_, share), other in zip(seen.best, names, strict=True)
+        )
+        return Token(seen.id, text, name, seen.probability, seen.entropy, alternatives)
+
+    def finish(self) -> None:
+        """Let go of what was held back: no more comes."""
+        rest = "" if self.stops.met else self.stops.take(self._decoder.rest()) + self.stops.rest()
+        if rest:
+            self.text += rest
+            self._job.send(Token(-1, rest))
+
+
+def _arguments(sampling: Sampling, ends: frozenset[int]) -> dict[str, object]:
+    """What `generate` is told; everything is said, so that no checkpoint's own defaults act."""
+    told: dict[str, object] = {"do_sample": sampling.temperature > 0}
+    if ends:
+        told["eos_token_id"] = sorted(ends)
+        told["pad_token_id"] = min(ends)  # one sequence is never padded, and unset it warns
+    if sampling.temperature > 0:
+        told |= {
+            "temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p,
+        }  # fmt: skip
+        if sampling.min_p > 0:
+            told["min_p"] = sampling.min_p
+    return told
+
+
+def _penalties(sampling: Sampling) -> Sequence[object]:
+    """After the watch, which is to see the model's own numbers."""
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    if sampling.repetition_penalty == 1:
+        return ()
+    return (RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty),)

@@ -1,0 +1,26 @@
+"""Requests to an engine that holds a language model."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Token
+from hfterm.engine.protocol import Lane, Request, StreamingRequest
+
+
+class OpenLlm(Request[LlmInfo], frozen=True, kw_only=True):
+    """Load a language model; the one that was loaded before goes."""
+
+    RESULT: ClassVar[object] = LlmInfo
+    LANE: ClassVar[Lane] = "long"
+    spec: LlmSpec
+
+
+class AnswerPrompt(StreamingRequest[Answer, Token], frozen=True, kw_only=True):
+    """The model's answer, token by token; it is loaded if it is not."""
+
+    RESULT: ClassVar[object] = Answer
+    CHUNK: ClassVar[object] = Token
+    LANE: ClassVar[Lane] = "long"
+    spec: LlmSpec
+    ask: Ask

@@ -1,0 +1,48 @@
+"""Requests to a language model. An engine holds one."""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING
+
+from hfterm.chat.types import Answer, LlmInfo, LlmSpec
+from hfterm.engine import chat_requests as ask
+from hfterm.engine.handlers.registry import Registry
+from hfterm.job import Job
+
+if TYPE_CHECKING:
+    from hfterm.chat.backend import Backend
+
+HANDLERS = Registry()
+
+
+class LlmHolder:
+    """The language model that is loaded."""
+
+    def __init__(self) -> None:
+        self._backend: Backend | None = None
+
+    def get(self, spec: LlmSpec, job: Job) -> Backend:
+        """The model that `spec` says, loaded unless it is."""
+        from hfterm.chat.opening import open_backend
+
+        if self._backend is None or self._backend.info.spec != spec:
+            self._backend = None
+            gc.collect()  # what was loaded makes room first
+            self._backend = open_backend(spec, job)
+        return self._backend
+
+
+HOLDER = LlmHolder()
+
+
+@HANDLERS.answers(ask.OpenLlm)
+def open_llm(request: ask.OpenLlm, job: Job) -> LlmInfo:
+    """Load it."""
+    return HOLDER.get(request.spec, job).info
+
+
+@HANDLERS.answers(ask.AnswerPrompt)
+def answer_prompt(request: ask.AnswerPrompt, job: Job) -> Answer:
+    """Generate."""
+    return HOLDER.get(request.spec, job).answer(request.ask, job)

@@ -1,0 +1,181 @@
+"""The History tab: every conversation, searched as one types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from hfterm.chat.conversation_files import export_conversation, import_conversations
+from hfterm.errors import HftermError
+from hfterm.paths import full_path
+from hfterm.screens.chat.page import ChatPage, ConversationWanted
+from hfterm.widgets.conversation_table import ConversationRows
+from hfterm.widgets.data_grid import DataGrid, GridSource
+from hfterm.widgets.fields import Field
+
+if TYPE_CHECKING:
+    from hfterm.engine.client import EngineClient
+    from hfterm.screens.chat.session import Session
+
+MOST = 1000
+"""Conversations that are listed at once."""
+
+
+class HistoryPage(ChatPage):
+    """A field and a table."""
+
+    HELP = """\
+## History
+Every conversation that was had here, the newest first; type words to search in what was said.
+`Enter` on a row goes on with it. `n` (`alt+r`) renames it, `d` (`Delete`) deletes it, `w` (`alt+w`)
+writes it to a Markdown or JSON file, `o` (`alt+o`) takes conversations from one.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("alt+r", "rename", "Rename", priority=True, id="history.rename",
+                tooltip="Give the conversation another title"),
+        Binding("n", "rename", "Rename", show=False, id="history.rename-letter",
+                tooltip="Give the conversation another title"),
+        Binding("delete", "delete", "Delete", id="history.delete",
+                tooltip="Delete the conversation, after a question"),
+        Binding("d", "delete", "Delete", show=False, id="history.delete-letter",
+                tooltip="Delete the conversation, after a question"),
+        Binding("alt+w", "write", "Write", priority=True, id="history.write",
+                tooltip="Write the conversation to a Markdown or JSON file"),
+        Binding("w", "write", "Write", show=False, id="history.write-letter",
+                tooltip="Write the conversation to a Markdown or JSON file"),
+        Binding("alt+o", "read", "Read", priority=True, id="history.read",
+                tooltip="Take conversations from a Markdown, JSON or JSONL file"),
+        Binding("o", "read", "Read", show=False, id="history.read-letter",
+                tooltip="Take conversations from a Markdown, JSON or JSONL file"),
+    ]  # fmt: skip
+
+    def __init__(self, engine: EngineClient, session: Session, id: str) -> None:
+        super().__init__(engine, id=id)
+        self.session = session
+        self._rows = ConversationRows(())
+
+    def body(self) -> ComposeResult:
+        """Search and what is found."""
+        with Horizontal(classes="options"):
+            yield Field("search", "", placeholder="words that were said", id="history-search")
+        yield DataGrid(id="history-grid", empty="No conversation yet: write on the Talk tab.")
+
+    def come(self) -> None:
+        """Look again."""
+        self.look()
+
+    @on(Input.Changed, "#history-search")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.look()
+
+    @on(Input.Submitted, "#history-search")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one("#history-grid").focus()
+
+    @work(thread=True, exclusive=True, group="history", exit_on_error=False)
+    def look(self) -> None:
+        """Ask the store, beside the interface."""
+        words = self.query_one("#history-search", Input).value
+        try:
+            rows = self.session.store.list(words, limit=MOST)
+        except HftermError as error:
+            self.app.call_from_thread(self.notice.show_error, error)
+            return
+        self.app.call_from_thread(self._show, ConversationRows(rows), words)
+
+    def _show(self, rows: ConversationRows, words: str) -> None:
+        self._rows = rows
+        grid = self.query_one("#history-grid", DataGrid)
+        grid.empty = f"Nothing that was said holds “{words}”." if words.strip() else (
+            "No conversation yet: write on the Talk tab."
+        )  # fmt: skip
+        grid.set_source(rows)
+
+    def _chosen(self) -> int | None:
+        at = self.query_one("#history-grid", DataGrid).cursor_row
+        return self._rows.rows[at].id if at < len(self._rows) else None
+
+    @on(DataGrid.RowChosen, "#history-grid")
+    def _open(self, event: DataGrid.RowChosen) -> None:
+        event.stop()
+        self.post_message(ConversationWanted(self._rows.rows[event.row].id))
+
+    @work(group="history-window", exclusive=True, exit_on_error=False)
+    async def action_rename(self) -> None:
+        """Another title."""
+        from hfterm.widgets.modals import Prompt
+
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        row = next(row for row in self._rows.rows if row.id == chosen)
+        title = await self.app.push_screen_wait(
+            Prompt("Rename", "Enter renames, Esc closes.", row.title)
+        )
+        if title:
+            self._do(lambda: self.session.store.rename(chosen, title))
+
+    @work(group="history-window", exclusive=True, exit_on_error=False)
+    async def action_delete(self) -> None:
+        """Delete after a yes."""
+        from hfterm.widgets.confirm import Confirm
+
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        row = next(row for row in self._rows.rows if row.id == chosen)
+        lines = [f"“{row.title}”, {row.messages:,} messages.", "It can't be brought back."]
+        if await self.app.push_screen_wait(Confirm("Delete the conversation?", lines)):
+            if self.session.conversation == chosen:
+                self.session.new()
+            self._do(lambda: self.session.store.delete(chosen))
+
+    @work(group="history-window", exclusive=True, exit_on_error=False)
+    async def action_write(self) -> None:
+        """Write to a file."""
+        from hfterm.widgets.modals import Prompt
+
+        chosen = self._chosen()
+        if chosen is None:
+            return
+        path = await self.app.push_screen_wait(
+            Prompt("Write the conversation", "A path that ends in .md or .json.", "chat.md")
+        )
+        if path and self._do(
+            lambda: export_conversation(self.session.store, chosen, full_path(path))
+        ):
+            self.notice.show(f"Wrote {full_path(path)}.", severity="note")
+
+    @work(group="history-window", exclusive=True, exit_on_error=False)
+    async def action_read(self) -> None:
+        """Take from a file."""
+        from hfterm.widgets.modals import Prompt
+
+        path = await self.app.push_screen_wait(
+            Prompt("Take conversations from a file", "A path: .md, .json or .jsonl.", "", "path")
+        )
+        if path:
+            self._do(lambda: import_conversations(self.session.store, full_path(path)))
+
+    def _do(self, what: Callable[[], object]) -> bool:
+        try:
+            what()
+        except HftermError as error:
+            self.notice.show_error(error)
+            return False
+        self.notice.clear()
+        self.look()
+        return True
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """The table."""
+        return ("conversations", self._rows) if len(self._rows) else None

@@ -1,0 +1,330 @@
+"""The Chat screen: a language model, what is said to it, and what it thinks of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+
+from hfterm import paths
+from hfterm.chat.conversations import ConversationStore
+from hfterm.chat.types import LlmSpec
+from hfterm.chat.words import how_words
+from hfterm.engine.requests import ListModels
+from hfterm.errors import HftermError
+from hfterm.hub import starter
+from hfterm.screens.chat.keys import KEYS
+from hfterm.screens.chat.page import ChatPage, ConversationWanted, GoOnFrom, TokensWanted
+from hfterm.screens.chat.session import Session
+from hfterm.screens.chat.talk import Changed, TalkPage, meter
+from hfterm.screens.engines import Engines
+from hfterm.screens.start import StartOptions
+from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
+from hfterm.text import elide_middle
+from hfterm.widgets.mode_bar import ModeBar
+from hfterm.widgets.notice import Notice
+from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
+
+if TYPE_CHECKING:
+    from hfterm.screens.chat.tokens import TokensPage
+    from hfterm.widgets.data_grid import GridSource
+
+TITLES = ("Talk", "Tokens", "History")
+TALK, TOKENS, HISTORY = range(len(TITLES))
+WIDE = 110
+"""Columns from which the sampling stands beside the conversation."""
+
+
+class ChatScreen(WorkbenchScreen):
+    """Tabs over one session."""
+
+    MODE: ClassVar[str] = "chat"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
+    CSS_PATH = "screen.tcss"
+
+    HELP = """\
+# Chat
+Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5` goes on with it.
+`F6` chooses the model, `F7` how it is loaded. `↑` from an empty message goes to the turns, where
+`e` edits, `g` answers again, `c` goes on, `t` shows tokens. `F3` `F4` go through the tabs.
+"""
+
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
+
+    COMMANDS_HERE: ClassVar[Sequence[ScreenCommand]] = tuple(
+        ScreenCommand(f"Chat: {title}", f"The {title} tab", f"go_to_tab({number})")
+        for number, title in enumerate(TITLES)
+    )
+
+    def __init__(
+        self, engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+    ) -> None:
+        super().__init__(engines, modes)
+        self._most = start.max_editor_chars
+        self.chat_engine = engines.chats.get("chat")
+        ref = start.model or ("smollm2" if starter.starter_path("smollm2") else "")
+        self._first = LlmSpec(ref=ref)
+        self.session: Session | None = None
+        self.pages: TabbedPages[ChatPage] | None = None  # until they are there
+        self._settings: bool | None = None
+
+    # -- layout --------------------------------------------------------------------------------
+
+    def body(self) -> ComposeResult:
+        """The frame."""
+        panel = Vertical(id="chat-panel", classes="frame")
+        panel.border_title = "Chat"
+        yield panel
+
+    async def fill(self) -> None:
+        """The tabs, over the conversations that are kept."""
+        panel = self.query_one("#chat-panel")
+        try:
+            store = ConversationStore.open(paths.data_dir() / "conversations.sqlite")
+        except HftermError as error:
+            notice = Notice()
+            await panel.mount(notice)
+            notice.show_error(error)
+            notice.show(error.message, f"{error.remedy} Until then nothing is kept.", "warning")
+            store = ConversationStore.open(None)
+        self.session = Session(store, self.chat_engine, self._first)
+        self.pages = TabbedPages[ChatPage](self._entries(self.session), id="chat-pages")
+        await panel.mount(self.pages)
+        await super().fill()
+        self.show_subject()
+
+    def _entries(self, session: Session) -> list[TabEntry[ChatPage]]:
+        def talk(id_: str) -> ChatPage:
+            return TalkPage(self.chat_engine, session, self._most, id_)
+
+        def tokens(id_: str) -> ChatPage:
+            from hfterm.screens.chat.tokens import TokensPage
+
+            return TokensPage(self.chat_engine, session, id_)
+
+        def history(id_: str) -> ChatPage:
+            from hfterm.screens.chat.history import HistoryPage
+
+            return HistoryPage(self.chat_engine, session, id_)
+
+        makers = (talk, tokens, history)
+        return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
+
+    @property
+    def page(self) -> ChatPage | None:
+        """The page in sight."""
+        return self.pages.page if self.pages is not None else None
+
+    @property
+    def talk(self) -> TalkPage | None:
+        """The conversation."""
+        return next(iter(self.query(TalkPage)), None)
+
+    @property
+    def log_file(self) -> Path:
+        """The language model's engine prints there."""
+        return self.chat_engine.log_file
+
+    def show_subject(self) -> None:
+        """The model and how it is loaded, and how full the context is."""
+        session = self.session
+        if session is None:
+            return
+        spec = session.spec
+        facts = [how_words(spec)] if how_words(spec) else []
+        if spec.adapter:
+            facts.append(f"+ {Path(spec.adapter).name}")
+        facts.append("loaded" if session.ready else "Enter loads it" if spec.ref else "F6 chooses")
+        name = elide_middle(spec.ref or "no model", 40)
+        self.query_one(ModeBar).show_subject(name, " · ".join(facts))
+        panel = self.query_one("#chat-panel")
+        context = session.info.context if session.info is not None else None
+        panel.border_subtitle = meter(session.used, context)  # pyright: ignore[reportAttributeAccessIssue]
+
+    @on(Changed)
+    def _changed(self) -> None:
+        self.show_subject()
+
+    @on(TabbedPages.Opened)
+    def _opened(self) -> None:
+        if self.page is not None:
+            self.page.come()
+
+    # -- what pages tell -----------------------------------------------------------------------
+
+    async def _talk(self) -> TalkPage:
+        assert self.pages is not None
+        page = await self.pages.open(TALK)
+        assert isinstance(page, TalkPage)
+        return page
+
+    @on(TokensWanted)
+    async def _tokens_wanted(self, event: TokensWanted) -> None:
+        page = await self._tokens()
+        page.show_message(event.message)
+
+    async def _tokens(self) -> TokensPage:
+        from hfterm.screens.chat.tokens import TokensPage
+
+        assert self.pages is not None
+        page = await self.pages.open(TOKENS)
+        assert isinstance(page, TokensPage)
+        return page
+
+    @on(GoOnFrom)
+    async def _go_on_from(self, event: GoOnFrom) -> None:
+        assert self.session is not None
+        said = next((m for m in self.session.path() if m.id == event.message), None)
+        if said is None:
+            return
+        before = self.session.store.tokens(event.message)[: event.at]
+        talk = await self._talk()
+        talk.go_on_with(said, before, event.token_id)
+
+    @on(ConversationWanted)
+    async def _conversation_wanted(self, event: ConversationWanted) -> None:
+        assert self.session is not None
+        talk = await self._talk()
+        if talk.busy:
+            talk.notice.show("An answer is being written.", "Esc stops it.", "warning")
+            return
+        try:
+            self.session.open(event.conversation)
+        except HftermError as error:
+            talk.notice.show_error(error)
+            return
+        await talk.show()
+        talk.composer.focus()
+
+    # -- actions -------------------------------------------------------------------------------
+
+    def action_tab(self, by: int) -> None:
+        """Go to a tab next to this one."""
+        if self.pages is not None:
+            self.pages.step(by)
+
+    def action_go_to_tab(self, number: int) -> None:
+        """Go to a tab by its number."""
+        if self.pages is not None:
+            self.pages.go_to(number)
+
+    def action_again(self) -> None:
+        """Do again what the page does."""
+        if self.page is not None:
+            self.page.again()
+
+    async def action_new(self) -> None:
+        """Begin a new conversation."""
+        talk = await self._talk()
+        if self.session is None or talk.busy:
+            return
+        self.session.new()
+        talk.notice.clear()
+        await talk.show()
+        talk.composer.focus()
+
+    def action_settings(self) -> None:
+        """Show the sampling, or hide it."""
+        shown = self._settings if self._settings is not None else self.size.width >= WIDE
+        self._settings = not shown
+        self.set_class(self._settings, "-settings")
+        self.set_class(not self._settings, "-no-settings")
+        if self._settings:
+            self.query_one("#sampling-temperature").focus()
+        elif self.talk is not None:
+            self.talk.composer.focus()
+
+    @work(group="pick", exclusive=True, exit_on_error=False)
+    async def action_pick_model(self) -> None:
+        """Choose another model."""
+        from hfterm.widgets.modals import ModelPicker
+
+        talk = await self._talk()
+        try:
+            known = await self.engine.call(ListModels())
+        except HftermError as error:
+            talk.notice.show_error(error)
+            return
+        assert self.session is not None
+        ref = await self.app.push_screen_wait(ModelPicker(known, self.session.spec.ref))
+        if ref:
+            self.open_model(ref)
+
+    @work(group="pick", exclusive=True, exit_on_error=False)
+    async def action_load_options(self) -> None:
+        """Say how the model is loaded."""
+        from hfterm.screens.chat.load_modal import ChatLoadModal
+
+        assert self.session is not None
+        spec = await self.app.push_screen_wait(ChatLoadModal(self.engine, self.session.spec))
+        if spec is not None:
+            await self._take(spec)
+
+    @work(group="pick", exclusive=True, exit_on_error=False)
+    async def action_editor(self) -> None:
+        """Write the message in $EDITOR."""
+        from hfterm.screens.chat.outer_editor import edited
+
+        talk = await self._talk()
+        try:
+            text = edited(self.app, talk.composer.message)
+        except HftermError as error:
+            talk.notice.show_error(error)
+            return
+        talk.composer.clear_message()
+        talk.composer.put(text)
+
+    async def action_unload(self) -> None:
+        """Let the model go."""
+        if self.session is not None:
+            await self.session.unload()
+            self.show_subject()
+
+    def open_model(self, ref: str) -> None:
+        """Talk with another model, as it is stored."""
+        if self.session is not None:
+            self.run_worker(self._take(LlmSpec(ref=ref)), exit_on_error=False)
+        else:
+            self._first = LlmSpec(ref=ref)
+
+    async def _take(self, spec: LlmSpec) -> None:
+        """Use another model, or load it otherwise."""
+        talk = await self._talk()
+        if self.session is None:
+            return
+        if talk.busy:
+            talk.notice.show("An answer is being written.", "Esc stops it.", "warning")
+            return
+        if spec != self.session.spec:
+            self.session.spec = msgspec.structs.replace(spec)
+        self.show_subject()
+        talk.start(talk.load())
+        talk.composer.focus()
+
+    # -- what the application asks -------------------------------------------------------------
+
+    def code(self) -> str:
+        """The page's script."""
+        return self.page.code() if self.page is not None else ""
+
+    def copy_text(self) -> str:
+        """The last answer."""
+        return self.talk.copy_text() if self.talk is not None else ""
+
+    def exported(self) -> tuple[str, GridSource] | None:
+        """The page's table."""
+        return self.page.exported() if self.page is not None else None
+
+    def stop_work(self) -> bool:
+        """Stop what the page does; an answer keeps its part."""
+        return self.page is not None and self.page.stop()
+
+    def again(self) -> None:
+        """As F5."""
+        self.action_again()

@@ -1,0 +1,373 @@
+"""The Talk tab: the conversation, and the message to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+
+from hfterm.chat.code import chat_code
+from hfterm.chat.conversation_types import ChatMessage
+from hfterm.chat.types import Token
+from hfterm.chat.words import answer_words, loaded_words
+from hfterm.errors import HftermError
+from hfterm.screens.chat.keys import TURN_KEYS
+from hfterm.screens.chat.page import ChatPage, TokensWanted
+from hfterm.screens.chat.session import Session, is_full
+from hfterm.text import foreign
+from hfterm.widgets.composer import Composer
+from hfterm.widgets.sampling_form import SamplingForm
+from hfterm.widgets.transcript import Transcript
+from hfterm.widgets.turn_view import Turn, TurnView
+
+if TYPE_CHECKING:
+    from hfterm.engine.client import EngineClient
+
+WRITE_EVERY = 0.2
+"""Seconds between two times that new text of an answer is drawn: each costs bytes on the line."""
+
+CUT_SHORT = ("interrupted", "stopped", "length", "context full")
+"""Why an answer may want to be gone on with."""
+
+EMPTY = Content.from_markup(
+    "[b]Nothing was said yet.[/b]\n\n"
+    "Write a message below; [b]Enter[/b] sends it, and the model is loaded if it is not.\n"
+    "[b]F6[/b] chooses the model, [b]F7[/b] how it is loaded and what that takes,\n"
+    "[b]alt+s[/b] the sampling and the system prompt, [b]F4[/b] what was said before."
+)
+
+
+class Changed(Message):
+    """Another model is loaded, or the conversation is another."""
+
+
+class TalkPage(ChatPage):
+    """Transcript, message, sampling."""
+
+    BINDINGS: ClassVar[list[BindingType]] = TURN_KEYS
+
+    def __init__(self, engine: EngineClient, session: Session, most: int, id: str) -> None:
+        super().__init__(engine, id=id)
+        self.session = session
+        self._most = most
+        self._view: TurnView | None = None
+        self._fresh: list[str] = []
+        self._editing: ChatMessage | None = None
+
+    def body(self) -> ComposeResult:
+        """The conversation beside its settings."""
+        with Horizontal(id="talk"):
+            with Vertical(id="talk-said"):
+                yield Transcript(EMPTY, id="talk-transcript")
+                yield Composer(most=self._most, id="talk-composer")
+            yield SamplingForm(self.session.sampling, self.session.system, id="talk-settings")
+
+    async def on_mount(self) -> None:
+        """The conversation that is open."""
+        self.set_interval(WRITE_EVERY, self._write)
+        await self.show()
+        self.composer.focus()
+
+    @property
+    def composer(self) -> Composer:
+        """The message to write."""
+        return self.query_one(Composer)
+
+    @property
+    def transcript(self) -> Transcript:
+        """What was said."""
+        return self.query_one(Transcript)
+
+    # -- showing ---------------------------------------------------------------------------------
+
+    async def show(self) -> None:
+        """The branch in sight, from its end."""
+        self._view = None
+        await self.transcript.show(self._turns(self.session.path()))
+        self.query_one(SamplingForm).show(self.session.sampling, self.session.system)
+        self.post_message(Changed())
+
+    def _turns(self, path: Sequence[ChatMessage]) -> list[Turn]:
+        turns: list[Turn] = []
+        for at, said in enumerate(path):
+            siblings = self.session.store.siblings(said.id)
+            turn = _turn(said, (siblings.index(said.id) + 1, len(siblings)))
+            if at < self.session.left_out:
+                turn = _unread(turn)
+            turns.append(turn)
+        return turns
+
+    async def _write(self) -> None:
+        """Draw what came of the answer since the last time."""
+        if self._view is not None and self._fresh:
+            text, self._fresh = "".join(self._fresh), []
+            await self._view.add(text)
+
+    # -- asking ----------------------------------------------------------------------------------
+
+    @on(Composer.Sent)
+    def _sent(self, event: Composer.Sent) -> None:
+        event.stop()
+        if self.busy:
+            self.notice.show("An answer is being written.", "Esc stops it.", "warning")
+            return
+        if not self.session.spec.ref:
+            self.notice.show("No model is chosen.", "F6 chooses one.")
+            return
+        self.notice.clear()
+        self.start(self._say(event.text))
+
+    async def _say(self, text: str) -> None:
+        editing, self._editing = self._editing, None
+        try:
+            number = self.session.edit(editing, text) if editing else self.session.say(text)
+        except HftermError as error:
+            self.notice.show_error(error)
+            return
+        self.composer.clear_message()
+        self.composer.border_title = "Message"
+        await self.show()
+        if editing is None or editing.role == "user":
+            await self._answer(number)
+
+    async def _answer(
+        self, parent: int, begun: Sequence[Token] = (), prefix: str = "", force: int = -1
+    ) -> str:
+        """Have the model answer, and show it as it comes; the kind of what failed, or empty."""
+        self._asking += 1
+        text = "".join(token.text for token in begun) or prefix
+        self._fresh = []
+        try:
+            note = await self.session.answer(
+                parent, begun, lambda number: self._begin(number, text),
+                lambda token: self._fresh.append(token.text), self.job_line.show, prefix=prefix,
+                force=force,
+            )  # fmt: skip
+        except HftermError as error:
+            self._failed(error)
+            return error.kind
+        else:
+            if note.stop_reason == "context full":
+                self.notice.show(
+                    "The context is full.",
+                    "alt+d leaves the oldest turns out; alt+n begins a new conversation.",
+                    "warning",
+                )
+        finally:
+            self._asking -= 1
+            self.job_line.clear()
+            await self._settle()
+        return ""
+
+    def _begin(self, number: int, text: str) -> None:
+        self.run_worker(self._add_view(number, text), exit_on_error=False)
+
+    async def _add_view(self, number: int, text: str) -> None:
+        path = self.session.path()
+        await self.transcript.show(self._turns([said for said in path if said.id != number]))
+        speaker = self.session.info.spec.ref if self.session.info else ""
+        turn = Turn(number, "assistant", text, "is being written", speaker=speaker)
+        self._view = await self.transcript.add(turn)
+
+    async def _settle(self) -> None:
+        """The answer is over: its text once more as one, with its figures."""
+        path = self.session.path()
+        turns = self._turns(path)
+        if self._view is not None and turns and turns[-1].id == self._view.turn.id:
+            await self._view.settle(turns[-1])
+            self._view = None
+            self.post_message(Changed())
+        else:
+            await self.show()
+
+    def _failed(self, error: HftermError) -> None:
+        remedy = error.remedy
+        if is_full(error):
+            remedy = "alt+d leaves the oldest turns out; alt+n begins a new conversation."
+        elif error.kind == "engine-died":
+            remedy = "What came is kept. F5 loads the model again and goes on."
+        self.notice.show(error.message, remedy)
+
+    def stop(self) -> bool:
+        """Stop the answer and keep the part; a second time it is not waited for."""
+        return self.session.stop() or super().stop()
+
+    # -- the turns -------------------------------------------------------------------------------
+
+    def _chosen(self, role: str = "") -> ChatMessage | None:
+        """The turn that has the focus, else the last one; of a role when it matters."""
+        path = self.session.path()
+        view = self.transcript.chosen
+        if view is not None:
+            path = [said for said in path if said.id == view.turn.id]
+        wanted = [said for said in path if not role or said.role == role]
+        return wanted[-1] if wanted else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Left and right are the message's own while it is written."""
+        if action == "turn_to" and self.transcript.chosen is None:
+            return False
+        return super().check_action(action, parameters)
+
+    def action_regenerate(self) -> None:
+        """Another answer to the same message."""
+        said = self._chosen()
+        if self.busy or said is None:
+            return
+        parent = said.id if said.role == "user" else said.parent
+        if parent is not None:
+            self.notice.clear()
+            self.start(self._answer(parent))
+
+    def action_go_on(self) -> None:
+        """Go on with an answer."""
+        said = self._chosen("assistant")
+        if self.busy or said is None or said.parent is None:
+            return
+        self.notice.clear()
+        begun = self.session.store.tokens(said.id)
+        self.start(self._answer(said.parent, begun, "" if begun else said.content))
+
+    def go_on_with(self, said: ChatMessage, begun: Sequence[Token], token_id: int) -> None:
+        """Answer again from the first tokens of an answer, with another token next."""
+        if not self.busy and said.parent is not None:
+            self.start(self._answer(said.parent, begun, force=token_id))
+
+    def action_edit(self) -> None:
+        """Change a turn's text."""
+        said = self._chosen()
+        if said is None or self.busy:
+            return
+        self._editing = said
+        self.composer.put(said.content)
+        self.composer.border_title = "Another message instead" if said.role == "user" else (
+            "Another answer instead"
+        )  # fmt: skip
+        self.composer.focus()
+
+    async def action_turn_to(self, by: int) -> None:
+        """Another way the conversation went on."""
+        view = self.transcript.chosen
+        said = self._chosen()
+        if view is None or said is None or self.busy or not self.session.turn_to(said, by):
+            return
+        at = self.transcript.views.index(view)
+        await self.show()
+        views = self.transcript.views
+        views[min(at, len(views) - 1)].focus()
+
+    def action_tokens(self) -> None:
+        """The answer's tokens."""
+        said = self._chosen("assistant")
+        if said is not None:
+            self.post_message(TokensWanted(said.id))
+
+    def action_prompt(self) -> None:
+        """The prompt as the template made it."""
+        if not self.session.prompt:
+            self.notice.show("No prompt was made yet.", "Send a message first.", "note")
+            return
+        from hfterm.screens.chat.prompt_modal import PromptModal
+
+        self.app.push_screen(PromptModal(self.session.prompt))
+
+    def action_drop_oldest(self) -> None:
+        """Leave the oldest turn out of the prompt."""
+        if self.busy or not self.session.leave_out_more():
+            return
+        self.notice.clear()
+        self.start(self._answer_shorter())
+
+    async def _answer_shorter(self) -> None:
+        """Leave turns out until the prompt fits, or none is left to leave out."""
+        await self.show()
+        last = self.session.path()[-1]
+        if last.role == "user":
+            while await self._answer(last.id) == "context-full":
+                if not self.session.leave_out_more():
+                    return
+
+    def again(self) -> None:
+        """Go on with an answer that was cut short; send what is written; else answer again."""
+        path = self.session.path()
+        if self.busy or not path:
+            return
+        last = path[-1]
+        if last.role == "user":
+            self.start(self._answer(last.id))
+        elif last.note is not None and last.note.stop_reason in CUT_SHORT:
+            self.action_go_on()
+        else:
+            self.action_regenerate()
+
+    # -- moving ----------------------------------------------------------------------------------
+
+    @on(Composer.WentUp)
+    async def _went_up(self) -> None:
+        await self.transcript.action_go(0)
+
+    @on(Transcript.Left)
+    def _came_down(self) -> None:
+        self.composer.focus()
+        self.transcript.follow()
+
+    @on(SamplingForm.Changed)
+    def _sampling_changed(self) -> None:
+        form = self.query_one(SamplingForm)
+        self.session.sampling = form.sampling()
+        self.session.system = form.system
+
+    # -- what the screen asks ----------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Load the model."""
+        self._asking += 1
+        self.notice.clear()
+        try:
+            info = await self.session.load(self.job_line.show)
+        except HftermError as error:
+            self.notice.show_error(error)
+            return
+        finally:
+            self._asking -= 1
+            self.job_line.clear()
+            self.post_message(Changed())
+        self.notice.show(f"{loaded_words(info)}.", info.note, "note")
+
+    def code(self) -> str:
+        """The script of the last answer, or of the one that has the focus."""
+        said, info = self._chosen("assistant"), self.session.info
+        if said is None or info is None:
+            return ""
+        return chat_code(info, self.session.asked_for(said), self.session.sampling)
+
+    def copy_text(self) -> str:
+        """The last answer."""
+        said = self._chosen()
+        return said.content if said is not None else ""
+
+
+def _turn(said: ChatMessage, branch: tuple[int, int]) -> Turn:
+    facts = answer_words(said.note) if said.note is not None else ""
+    speaker = said.note.model if said.note is not None else ""
+    return Turn(said.id, said.role, said.content, facts, branch, speaker)
+
+
+def _unread(turn: Turn) -> Turn:
+    return Turn(turn.id, turn.role, turn.content, "left out of the prompt", turn.branch,
+                turn.speaker)  # fmt: skip
+
+
+def meter(used: int, context: int | None) -> Content:
+    """How full the context is."""
+    if not used or not context:
+        return foreign(f"context {context:,} tokens" if context else "")
+    cells = 10
+    full = min(cells, round(cells * used / context))
+    return foreign(f"{used:,}/{context:,} tokens {'▰' * full}{'▱' * (cells - full)}")

@@ -1,0 +1,89 @@
+"""How a language model is loaded: a form over an `LlmSpec`."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input
+
+from hfterm.chat.types import LlmSpec
+from hfterm.errors import HftermError
+from hfterm.widgets.fields import Choice, Field
+
+
+class ChatLoadForm(Vertical):
+    """Fields for everything of a spec."""
+
+    DEFAULT_CSS = """
+    ChatLoadForm { height: auto; }
+    ChatLoadForm > Horizontal { height: 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Four lines."""
+        with Horizontal():
+            yield Field("model", "", placeholder="starter name, path or hub id", id="chat-ref")
+            yield Choice("engine", ("transformers", "llama.cpp", "server"), id="chat-engine")
+        with Horizontal():
+            yield Choice("dtype", ("auto", "float32", "bfloat16", "float16"), id="chat-dtype")
+            yield Choice("quantization", ("none", "int8", "nf4", "fp4"), id="chat-quantization")
+            yield Choice("double", ("yes", "no"), id="chat-double")
+        with Horizontal():
+            yield Field("adapter", "", placeholder="a LoRA folder, or nothing", id="chat-adapter")
+            yield Field("device", "cpu", id="chat-device")
+        with Horizontal():
+            yield Field("context", "", placeholder="the model's", id="chat-context")
+            yield Field("server", "", placeholder="http://127.0.0.1:8000/v1", id="chat-url")
+
+    def show(self, spec: LlmSpec) -> None:
+        """Fill the form."""
+        self.query_one("#chat-engine", Choice).value = spec.engine
+        self.query_one("#chat-dtype", Choice).value = spec.dtype
+        self.query_one("#chat-quantization", Choice).value = spec.quantization
+        self.query_one("#chat-double", Choice).value = "yes" if spec.double_quant else "no"
+        for name, value in (
+            ("ref", spec.ref), ("adapter", spec.adapter), ("device", spec.device),
+            ("context", str(spec.context or "")), ("url", spec.url),
+        ):  # fmt: skip
+            self.query_one(f"#chat-{name}", Input).value = value
+
+    def _text(self, name: str) -> str:
+        return self.query_one(f"#chat-{name}", Input).value.strip()
+
+    def spec(self, base: LlmSpec) -> LlmSpec:
+        """What the form says; what it has no field for stays as in `base`.
+
+        Raises:
+            HftermError: a field holds what it can't.
+        """
+        context = self._text("context").replace(",", "")
+        if context and not context.isdecimal():
+            raise HftermError(
+                "bad-field", f"“context” is {context!r}, which is no number of tokens.",
+                "Type 2048 say, or nothing.",
+            )  # fmt: skip
+        found = msgspec.convert(
+            {
+                **msgspec.structs.asdict(base),
+                "ref": self._text("ref"),
+                "engine": self.query_one("#chat-engine", Choice).value,
+                "dtype": self.query_one("#chat-dtype", Choice).value,
+                "quantization": self.query_one("#chat-quantization", Choice).value,
+                "double_quant": self.query_one("#chat-double", Choice).value == "yes",
+                "adapter": self._text("adapter"),
+                "device": self._text("device") or "cpu",
+                "context": int(context or 0),
+                "url": self._text("url"),
+            },
+            LlmSpec,
+        )
+        if found.engine == "server" and not found.url:
+            raise HftermError(
+                "bad-field",
+                "The server's address is missing.",
+                "Type http://127.0.0.1:8000/v1 say.",
+            )
+        if found.engine != "server" and not found.ref:
+            raise HftermError("bad-field", "“model” is empty.", "Type smollm2 say.")
+        return found

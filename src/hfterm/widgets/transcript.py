@@ -1,0 +1,107 @@
+"""A conversation as it went: its turns one under the other, the newest in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from hfterm.widgets.turn_view import Turn, TurnView
+
+LAST = 30
+"""Turns that are drawn at first; earlier ones are drawn when they are asked for."""
+
+
+class Transcript(VerticalScroll, can_focus=False):
+    """The turns of a branch."""
+
+    DEFAULT_CSS = """
+    Transcript { height: 1fr; scrollbar-size-vertical: 1; }
+    Transcript > .earlier { height: 1; color: $text-muted; padding: 0 2; margin-bottom: 1; }
+    Transcript > .empty { height: auto; color: $text-muted; padding: 1 2; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "go(-1)", "Turn before", show=False, id="transcript.up",
+                tooltip="The turn before this one"),
+        Binding("down,j", "go(1)", "Next turn", show=False, id="transcript.down",
+                tooltip="The next turn; after the last one, the message to write"),
+        Binding("home", "go(-100000)", "First turn", show=False, id="transcript.first",
+                tooltip="The first turn"),
+        Binding("end", "go(100000)", "Last turn", show=False, id="transcript.last",
+                tooltip="The last turn"),
+    ]  # fmt: skip
+
+    class Left(Message):
+        """The cursor went below the last turn."""
+
+    def __init__(self, empty: Content, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._empty = empty
+        self._turns: list[Turn] = []
+        self._from = 0
+
+    async def show(self, turns: Sequence[Turn]) -> None:
+        """Show a branch from its end."""
+        self._turns = list(turns)
+        self._from = max(0, len(turns) - LAST)
+        await self._draw()
+        self.follow()
+
+    async def _draw(self) -> None:
+        with self.app.batch_update():
+            await self.remove_children()
+            if not self._turns:
+                await self.mount(Static(self._empty, classes="empty"))
+                return
+            await self.mount_all(TurnView(turn) for turn in self._turns[self._from :])
+            if self._from:
+                told = f"{self._from:,} earlier turns · ↑ on the first shows them"
+                await self.mount(Static(told, classes="earlier", markup=False), before=0)
+
+    async def add(self, turn: Turn) -> TurnView:
+        """One more turn at the end."""
+        if not self._turns:
+            await self.remove_children()
+        self._turns.append(turn)
+        view = TurnView(turn)
+        await self.mount(view)
+        self.follow()
+        return view
+
+    def follow(self) -> None:
+        """Keep the end in sight, until somebody scrolls up."""
+        self.anchor()
+
+    @property
+    def views(self) -> list[TurnView]:
+        """Those that are drawn."""
+        return list(self.query(TurnView))
+
+    @property
+    def chosen(self) -> TurnView | None:
+        """The turn that has the focus."""
+        focused = self.screen.focused
+        return focused if isinstance(focused, TurnView) and focused.parent is self else None
+
+    async def action_go(self, by: int) -> None:
+        """Go to another turn."""
+        views, chosen = self.views, self.chosen
+        if not views:
+            return
+        at = views.index(chosen) + by if chosen in views else len(views) - 1
+        if at < 0 and self._from and by == -1:
+            self._from = max(0, self._from - LAST)
+            first = views[0].turn.id
+            await self._draw()
+            views = self.views
+            at = next(i for i, view in enumerate(views) if view.turn.id == first) - 1
+        if at >= len(views) and by == 1:
+            self.post_message(self.Left())
+            return
+        views[max(0, min(at, len(views) - 1))].focus()
