@@ -154,7 +154,7 @@ def _once(runner: asyncio.Runner, talk: _Talk, text: str, *, as_json: bool) -> N
 
 
 def _lines(runner: asyncio.Runner, talk: _Talk) -> None:
-    import readline  # noqa: F401  # arrows and history in input()
+    import readline  # noqa: F401  # pyright: ignore[reportUnusedImport]  # arrows and history
 
     info = runner.run(talk.open())
     context = f" · {info.context:,} tokens of context" if info.context else ""

@@ -52,7 +52,7 @@ class FastDecoder:
 
     def step(self, id_: int) -> str:
         """What the token adds."""
-        text = cast("str | None", self._stream.step(self._tokenizer, id_))
+        text = self._stream.step(self._tokenizer, id_)
         self._kept.append(id_)
         if text is not None:
             self._kept.clear()

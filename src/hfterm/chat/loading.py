@@ -73,7 +73,7 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
 def ends_of(opened: OpenModel) -> frozenset[int]:
     """The tokens that end an answer: those of the checkpoint, and the tokenizer's own."""
     config = opened.model.generation_config
-    ends = config.eos_token_id if config is not None else None
+    ends = config.eos_token_id
     found = {ends} if isinstance(ends, int) else set(cast("Sequence[int]", ends or ()))
     if isinstance(opened.text.eos_token_id, int):
         found.add(opened.text.eos_token_id)

@@ -6,7 +6,9 @@ no error: `FoundKey` does not even show it in its repr.
 
 from __future__ import annotations
 
+import importlib
 import os
+from typing import Any
 from urllib.parse import urlsplit
 
 from hfterm.errors import HftermError
@@ -44,11 +46,13 @@ def origin(url: str) -> str:
     Raises:
         HftermError: it names no host, or its port is no port.
     """
+    scheme, host, port = "", "", 0
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+        scheme, host = parts.scheme, parts.hostname or ""
+        port = parts.port or _PORTS.get(scheme, 0)
     except ValueError:
-        host, port = "", 0
+        host = ""
     if not host or not port:
         raise HftermError(
             "bad-url",
@@ -57,7 +61,7 @@ def origin(url: str) -> str:
         )
     if ":" in host:
         host = f"[{host}]"
-    return f"{parts.scheme}://{host}:{port}"
+    return f"{scheme}://{host}:{port}"
 
 
 def key_for(url: str) -> str | None:
@@ -96,9 +100,7 @@ def store_key(url: str, key: str) -> None:
     key = _checked(key.strip(), "the key")
     stored = False
     try:
-        import keyring
-
-        keyring.set_password(SERVICE, server, key)
+        _keyring().set_password(SERVICE, server, key)
         stored = True
     except Exception:  # noqa: BLE001  # backends raise what they like, and may quote the key
         pass
@@ -110,11 +112,14 @@ def store_key(url: str, key: str) -> None:
         )
 
 
+def _keyring() -> Any:
+    """The package, if it is there: hfterm works without it."""
+    return importlib.import_module("keyring")
+
+
 def _from_keyring(server: str) -> str | None:
     try:
-        import keyring
-
-        found: object = keyring.get_password(SERVICE, server)
+        found: object = _keyring().get_password(SERVICE, server)
     except Exception:  # noqa: BLE001  # no package, no backend, locked: all mean that there is no key
         return None
     return found if isinstance(found, str) else None

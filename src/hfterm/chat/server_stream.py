@@ -322,8 +322,9 @@ def _probability(entry: dict[str, object]) -> float | None:
 
 def _id(entry: dict[str, object]) -> int:
     value = entry.get("id")  # llama-server
-    known = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
-    return value if known else -1
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+        return value
+    return -1
 
 
 def _object(value: object) -> dict[str, object]:
@@ -351,5 +352,6 @@ def _whole(text: str) -> str:
 
 def _count(value: object) -> int:
     """A number of things; 0 for what is none."""
-    known = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62
-    return value if known else 0
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62:
+        return value
+    return 0

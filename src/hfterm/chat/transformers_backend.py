@@ -113,7 +113,7 @@ class TransformersBackend:
         watch = Watch(record.take)
         processors = [watch.process, *_penalties(ask.sampling), Force(ask.force).process]
         ids = torch.tensor([asked.ids], device=model.device)
-        reused = 0
+        cache, reused = None, 0
         if model._supports_default_dynamic_cache():  # pyright: ignore[reportPrivateUsage]
             config = model.config.get_text_config(decoder=True)
             cache, reused = self._kept.begin(config, ask.conversation, asked.ids)
@@ -123,11 +123,9 @@ class TransformersBackend:
         else:
             torch.seed()
         with torch.no_grad():
-            if "past_key_values" in told:
-                read = self._read_ahead(ids, reused, told["past_key_values"], job)
-                if not read:
-                    record.stopped = True
-                    return reused
+            if cache is not None and not self._read_ahead(ids, reused, cache, job):
+                record.stopped = True
+                return reused
             try:
                 sequences = cast(
                     "Tensor",

@@ -27,10 +27,10 @@ turns.
 
     DEFAULT_CSS = """
     Composer {
-        height: auto; min-height: 3; max-height: 10; border: round $border; padding: 0 1;
-        border-subtitle-color: $text-muted; background: transparent;
+        height: auto; min-height: 2; max-height: 10; padding: 0 1; background: transparent;
+        border-top: solid $border; border-title-color: $text-muted;
     }
-    Composer:focus { border: round $accent; }
+    Composer:focus { border: none; border-top: solid $accent; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,17 +51,22 @@ turns.
     def __init__(self, *, most: int, id: str | None = None) -> None:
         super().__init__(most=most, id=id)
         self._pasted = ""
-        self.border_title = "Message"
+        self._what = ""
 
     def on_mount(self) -> None:
         """What the keys do."""
+        self.call_it("Message")
+
+    def call_it(self, what: str) -> None:
+        """Say what is written here."""
+        self._what = what
         self._say()
 
     def _say(self) -> None:
-        told = "Enter sends · Alt+Enter new line"
+        told = f"{self._what} · Enter sends · Alt+Enter new line"
         if self._pasted:
-            told = f"+ {len(self._pasted):,} pasted characters · Alt+X drops them"
-        self.border_subtitle = foreign(told)  # pyright: ignore[reportAttributeAccessIssue]
+            told = f"{self._what} + {len(self._pasted):,} pasted characters · Alt+X drops them"
+        self.border_title = foreign(told)  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def message(self) -> str:

@@ -50,7 +50,9 @@ each time. `stop` takes texts separated by commas. An empty `seed` is another on
                 yield Field(name.ljust(width), text, id=f"sampling-{name}")
         yield self._notice
         yield Label("system prompt")
-        yield TextEditor(system, id="sampling-system")
+        system_prompt = TextEditor(system, id="sampling-system")
+        system_prompt.placeholder = "none: the template's own, if it has one"
+        yield system_prompt
 
     def show(self, sampling: Sampling, system: str) -> None:
         """Fill the form."""

@@ -135,7 +135,7 @@ class AttentionPage(TabPage):
         """Cancel what takes so long that it is said; Esc means something else for the rest."""
         return self.job_line.display and super().stop()
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> None:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
         super().start(work)

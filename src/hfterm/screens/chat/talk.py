@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -58,6 +60,8 @@ class TalkPage(ChatPage):
         self._most = most
         self._view: TurnView | None = None
         self._fresh: list[str] = []
+        self._count = 0
+        self._since = 0.0
         self._editing: ChatMessage | None = None
 
     def body(self) -> ComposeResult:
@@ -105,9 +109,22 @@ class TalkPage(ChatPage):
 
     async def _write(self) -> None:
         """Draw what came of the answer since the last time."""
-        if self._view is not None and self._fresh:
-            text, self._fresh = "".join(self._fresh), []
-            await self._view.add(text)
+        if self._view is None or not self._fresh:
+            return
+        text, self._fresh = "".join(self._fresh), []
+        await self._view.add(text)
+        spent = time.monotonic() - self._since
+        if self._count > 1 and self._view is not None:
+            facts = f"{self._count:,} tokens · {(self._count - 1) / spent:.1f}/s · Esc stops"
+            self._view.say(replace(self._view.turn, facts=facts))
+
+    def _take(self, token: Token) -> None:
+        """A token came."""
+        self._count += 1
+        if self._count == 1:
+            self._since = time.monotonic()
+            self.job_line.clear()
+        self._fresh.append(token.text)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -131,7 +148,7 @@ class TalkPage(ChatPage):
             self.notice.show_error(error)
             return
         self.composer.clear_message()
-        self.composer.border_title = "Message"
+        self.composer.call_it("Message")
         await self.show()
         if editing is None or editing.role == "user":
             await self._answer(number)
@@ -142,11 +159,11 @@ class TalkPage(ChatPage):
         """Have the model answer, and show it as it comes; the kind of what failed, or empty."""
         self._asking += 1
         text = "".join(token.text for token in begun) or prefix
-        self._fresh = []
+        self._fresh, self._count = [], 0
         try:
             note = await self.session.answer(
                 parent, begun, lambda number: self._begin(number, text),
-                lambda token: self._fresh.append(token.text), self.job_line.show, prefix=prefix,
+                self._take, self.job_line.show, prefix=prefix,
                 force=force,
             )  # fmt: skip
         except HftermError as error:
@@ -246,9 +263,8 @@ class TalkPage(ChatPage):
             return
         self._editing = said
         self.composer.put(said.content)
-        self.composer.border_title = "Another message instead" if said.role == "user" else (
-            "Another answer instead"
-        )  # fmt: skip
+        role = "message" if said.role == "user" else "answer"
+        self.composer.call_it(f"Another {role} instead")
         self.composer.focus()
 
     async def action_turn_to(self, by: int) -> None:
@@ -360,8 +376,7 @@ def _turn(said: ChatMessage, branch: tuple[int, int]) -> Turn:
 
 
 def _unread(turn: Turn) -> Turn:
-    return Turn(turn.id, turn.role, turn.content, "left out of the prompt", turn.branch,
-                turn.speaker)  # fmt: skip
+    return replace(turn, facts="left out of the prompt")
 
 
 def meter(used: int, context: int | None) -> Content:

@@ -67,7 +67,7 @@ class ModelPage(TabPage):
         for words in self.query(".about").results(Static):
             words.update("")
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> None:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
         super().start(work)

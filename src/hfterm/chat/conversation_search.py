@@ -1,0 +1,62 @@
+"""Find conversations by what was said in them."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+from hfterm.chat.conversation_types import ConversationRow
+
+LONGEST = 200
+"""Characters of a search that are looked at."""
+
+RECENT = 20_000
+"""Matching messages, the newest first, in which conversations are looked for: a word that is in
+every message would else be followed to the beginning."""
+
+AROUND = 40
+"""Characters shown on each side of what was found."""
+
+_WORD = re.compile(r"\w+")
+
+
+def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> list[ConversationRow]:
+    """Conversations, the last one first; with words, those in which they were said."""
+    words = _WORD.findall(search[:LONGEST])
+    if not words:
+        rows = base.execute(
+            "SELECT id, title, updated, messages, model FROM conversation"
+            " ORDER BY updated DESC, id DESC LIMIT ? OFFSET ?",
+            (limit, offset),
+        ).fetchall()
+        return [_row(row) for row in rows]
+    # quoted, a word is nothing but a word to FTS5
+    query = " ".join(f'"{word}"*' for word in words)
+    rows = base.execute(
+        "WITH hit AS (SELECT rowid FROM said WHERE said MATCH ? ORDER BY rowid DESC LIMIT ?),"
+        " best AS (SELECT message.conversation, max(message.id) AS message FROM hit"
+        " CROSS JOIN message ON message.id = hit.rowid GROUP BY message.conversation)"
+        " SELECT conversation.id, title, updated, messages, model, content"
+        " FROM best JOIN conversation ON conversation.id = best.conversation"
+        " JOIN message ON message.id = best.message"
+        " ORDER BY updated DESC, conversation.id DESC LIMIT ? OFFSET ?",
+        (query, RECENT, limit, offset),
+    ).fetchall()
+    return [_row(row[:5], snippet(row[5], words)) for row in rows]
+
+
+def _row(row: tuple[int, str, float, int, str], found: str = "") -> ConversationRow:
+    id_, title, updated, messages, model = row
+    return ConversationRow(
+        id=id_, title=title, updated=updated, messages=messages, model=model, snippet=found
+    )
+
+
+def snippet(text: str, words: list[str]) -> str:
+    """What was said around the first of the words."""
+    lowered = text.lower()
+    places = [place for word in words if (place := lowered.find(word.lower())) >= 0]
+    at = min(places, default=0)
+    start, end = max(0, at - AROUND), at + 2 * AROUND
+    cut = " ".join(text[start:end].split())
+    return f"{'…' if start else ''}{cut}{'…' if end < len(text) else ''}"
