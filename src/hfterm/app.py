@@ -32,6 +32,7 @@ from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
 from hfterm.widgets.alt_digits import let_alt_digits_through
+from hfterm.widgets.changed_only import ChangedOnly
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
 from hfterm.widgets.terminal_clipboard import TerminalClipboard
@@ -52,7 +53,7 @@ FILLED_WITHIN = 3.0
 Worker.StateChanged.bubble = True
 
 
-class HftermApp(TerminalClipboard, KeysInOrder):
+class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
     """The workbench."""
 
     TITLE = "hfterm"

@@ -242,6 +242,22 @@ def test_vllm_names_the_stop_string(server: ChatServer) -> None:
     assert answered(server, asked(stop=("X",)))[0].stop_reason == "stop string"
 
 
+@pytest.mark.parametrize("end", [[chunk(finish="stop"), usage(9, 4), DONE], [chunk("more")] * 3])
+def test_a_stop_string_that_the_server_sends_is_not_part_of_the_answer(
+    server: ChatServer, end: list[bytes]
+) -> None:
+    server.script = [Reply([chunk("a E"), chunk("N"), chunk("D b"), *end])]
+    answer, tokens = answered(server, asked(stop=("END",)))
+    assert (answer.text, answer.stop_reason) == ("a ", "stop string")
+    assert [token.text for token in tokens] == ["a ", "", ""]
+
+
+def test_what_is_no_stop_string_after_all_is_let_go(server: ChatServer) -> None:
+    server.script = [said("a E", "N")]
+    answer, _ = answered(server, asked(stop=("END",)))
+    assert (answer.text, answer.tokens, answer.stop_reason) == ("a EN", 2, "end")
+
+
 def test_probabilities_and_what_might_have_come(server: ChatServer) -> None:
     others = [entry("No", math.log(0.25), id=8), entry("Yes", math.log(0.5), id=7)]
     one = entry("Yes", math.log(0.5), id=7, top_logprobs=others)

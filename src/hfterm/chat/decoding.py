@@ -94,6 +94,35 @@ class SlowDecoder:
         return self._text()[len(self._shown) :]
 
 
+class TokenNames:
+    """Tokens as people read them: as text where a token is one, else as the vocabulary writes it.
+
+    Byte-level vocabularies write every byte as a letter of its own (``Ġ`` is a space).
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._of_bytes = tokenizer.is_fast and "ByteLevel" in str(
+            cast("Tokenizer", tokenizer.backend_tokenizer).decoder
+        )
+
+    def of(self, ids: Sequence[int]) -> list[str]:
+        """The names of tokens; an id that is none is named by itself."""
+        names = cast("list[str | None]", self._tokenizer.convert_ids_to_tokens([*ids]))
+        return [
+            f"id {id_}" if name is None else self._text(id_, name)
+            for id_, name in zip(ids, names, strict=True)
+        ]
+
+    def _text(self, id_: int, name: str) -> str:
+        if not self._of_bytes:
+            return name
+        text = cast("Tokenizer", self._tokenizer.backend_tokenizer).decode(
+            [id_], skip_special_tokens=False
+        )
+        return name if not text or INCOMPLETE in text else text
+
+
 class StopText:
     """Holds back what may be the beginning of a stop string, and says when one is whole."""
 

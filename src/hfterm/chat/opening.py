@@ -13,6 +13,10 @@ def open_backend(spec: LlmSpec, job: Job) -> Backend:
     Raises:
         HftermError: it can't be loaded or reached.
     """
+    if spec.engine == "server":
+        from hfterm.chat.server import ServerBackend
+
+        return ServerBackend(spec, job)
     from hfterm.chat.transformers_backend import TransformersBackend
 
     return TransformersBackend(spec, job)

@@ -23,6 +23,7 @@ import msgspec
 
 from hfterm import __version__
 from hfterm.chat import server_stream as sent
+from hfterm.chat.decoding import StopText
 from hfterm.chat.server_key import VARIABLE, FoundKey, find_key, origin
 from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Sampling, StopReason, Token
 from hfterm.errors import Cancelled, HftermError
@@ -104,13 +105,17 @@ class ServerBackend:
             HftermError: the server can't be reached, refuses, or fails. Tokens that were sent
                 before stay valid.
         """
-        record = _Record(job)
+        record = _Record(job, ask.sampling.stop)
         try:
             with self._begun(ask, job) as exchange:
                 record.read(exchange)
         except Cancelled:
             job.partial = True
+            record.let_go()
             return record.answer("stopped")
+        except HftermError:
+            record.let_go()
+            raise
         return record.answer(_reason(record, ask.sampling))
 
     def _listed(self, ref: str, job: Job) -> list[sent.ServedModel]:
@@ -183,8 +188,12 @@ class ServerBackend:
 class _Record:
     """What came of an answer so far; sends each token on."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, stops: tuple[str, ...]) -> None:
         self._job = job
+        # Some servers end at a stop string and yet send it, and others know of none.
+        self.stops = StopText(stops)
+        self._goes_on = False
+        self._rests = 0
         self._began = self._last = time.monotonic()
         self._tokens: list[Token] = []
         self._ttft = 0.0
@@ -202,10 +211,11 @@ class _Record:
             self._take(exchange.body())
         else:
             self._stream(exchange)
-        if not (self.reader.finish or self.reader.done):
+        if not self._may_end:
             raise _cut("the stream ended without saying why")
         if self.reader.finish != "length":  # a thought that is cut by a limit may be gone on from
             self._keep(self.reader.close())
+        self.let_go()
         if self.reader.called_tools and not self._tokens:
             raise HftermError(
                 "tools",
@@ -215,11 +225,11 @@ class _Record:
 
     def _stream(self, exchange: _Exchange) -> None:
         parser = sent.EventParser()
-        while not self.reader.done:
+        while not (self.reader.done or self._goes_on):
             try:
                 chunk = exchange.next(self._patience)
             except HftermError:
-                if self.reader.finish:
+                if self._may_end:
                     return
                 raise
             if not chunk:
@@ -230,8 +240,12 @@ class _Record:
                     return
 
     @property
+    def _may_end(self) -> bool:
+        return bool(self.reader.finish or self.reader.done or self.stops.met)
+
+    @property
     def _patience(self) -> float:
-        if self.reader.finish:
+        if self._may_end:
             return AFTER_FINISH_SECONDS
         # vLLM sends its headers before it has read the prompt.
         return STALLED_SECONDS if self._tokens else FIRST_BYTE_SECONDS
@@ -241,18 +255,32 @@ class _Record:
 
     def _keep(self, tokens: list[Token]) -> None:
         for token in tokens:
+            if self.stops.met:
+                self._goes_on = self._goes_on or bool(token.text)
+                continue
             if not self._tokens:
                 self._ttft = time.monotonic() - self._began
             self._last = time.monotonic()
-            self._tokens.append(token)
-            self._job.send(token)
+            text = self.stops.take(token.text)
+            self._send(token if text == token.text else msgspec.structs.replace(token, text=text))
+
+    def _send(self, token: Token) -> None:
+        self._tokens.append(token)
+        self._job.send(token)
+
+    def let_go(self) -> None:
+        """Send what was held back because it might have become a stop string."""
+        if rest := "" if self.stops.met else self.stops.rest():
+            self._rests += 1
+            self._send(Token(-1, rest))
 
     @property
     def count(self) -> int:
         """Tokens: the server's count, else of what it sent."""
         if self.reader.tokens is not None:
             return self.reader.tokens
-        return sum(token.text not in ("<think>", "</think>") for token in self._tokens)
+        tags = sum(token.text in ("<think>", "</think>") for token in self._tokens)
+        return len(self._tokens) - tags - self._rests
 
     def answer(self, reason: StopReason) -> Answer:
         """All of it, once no more comes."""
@@ -551,6 +579,8 @@ def _sampled(sampling: Sampling) -> dict[str, object]:
 
 def _reason(record: _Record, sampling: Sampling) -> StopReason:
     reader = record.reader
+    if record.stops.met:
+        return "stop string"
     if reader.finish == "length":
         early = reader.tokens is not None and reader.tokens < sampling.max_new_tokens
         return "context full" if early else "length"

@@ -6,10 +6,10 @@ Imports torch and transformers inside functions: for an engine process.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from hfterm.chat.decoding import Decoder, StopText, decoder_for
+from hfterm.chat.decoding import Decoder, StopText, TokenNames, decoder_for
 from hfterm.chat.distributions import Force, NotFinite, Seen, Watch
 from hfterm.chat.kept_cache import KeptCache
 from hfterm.chat.loading import load_llm
@@ -25,7 +25,6 @@ from hfterm.chat.types import (
     Token,
 )
 from hfterm.errors import Cancelled, HftermError
-from hfterm.inference.inputs import token_names
 from hfterm.inference.loading import OpenModel, memory_errors
 from hfterm.job import Job
 from hfterm.system.own_memory import own_memory
@@ -44,11 +43,24 @@ class TransformersBackend:
         self._info, self._opened = load_llm(spec, job)
         self._kept = KeptCache()
         self._ends = frozenset(self._info.ends)
+        job.progress("warming up")
+        self._warm_up()
 
     @property
     def info(self) -> LlmInfo:
         """What is loaded."""
         return self._info
+
+    def _warm_up(self) -> None:
+        """Generate two tokens: the library imports and prepares as it goes, once."""
+        import torch
+
+        ids = torch.tensor([[next(iter(self._ends), 0)]], device=self._opened.model.device)
+        with torch.no_grad():
+            self._opened.model.generate(  # pyright: ignore[reportCallIssue]
+                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=2,
+                **_arguments(Sampling(), self._ends),
+            )  # fmt: skip
 
     def answer(self, ask: Ask, job: Job) -> Answer:
         """Generate; see `Backend`.
@@ -150,13 +162,14 @@ class TransformersBackend:
     def _read_ahead(self, ids: Tensor, reused: int, cache: object, job: Job) -> bool:
         """Read a long prompt in pieces up to the last one; False when the user stopped it."""
         total = int(ids.shape[1])
+        forward = cast("Callable[..., object]", self._opened.model)
         for start in range(reused, total - PIECE, PIECE):
             try:
                 job.progress("reading the prompt", start, total, "tokens")
             except Cancelled:
                 job.partial = True
                 return False
-            self._opened.model(
+            forward(
                 input_ids=ids[:, start : start + PIECE], past_key_values=cache, use_cache=True,
                 logits_to_keep=1,
             )  # fmt: skip
@@ -179,7 +192,7 @@ class _Record:
         self, opened: OpenModel, decoder: Decoder, sampling: Sampling, ends: frozenset[int],
         job: Job, began: float,
     ) -> None:  # fmt: skip
-        self._opened = opened
+        self._names = TokenNames(opened.text)
         self._decoder = decoder
         self._ends = ends
         self._job = job
@@ -207,8 +220,7 @@ class _Record:
         return self.stopped or self.stops.met
 
     def _token(self, seen: Seen, text: str) -> Token:
-        ids = [seen.id, *(id_ for id_, _ in seen.best)]
-        name, *names = token_names(self._opened, ids)
+        name, *names = self._names.of([seen.id, *(id_ for id_, _ in seen.best)])
         alternatives = tuple(
             Alternative(id_, other, share)
             for (id_, share), other in zip(seen.best, names, strict=True)

@@ -9,6 +9,11 @@ from textual.screen import Screen
 
 from hfterm.screens.attention.figure import FigureModal
 from hfterm.screens.attention.screen import AttentionScreen
+from hfterm.screens.chat.history import HistoryPage
+from hfterm.screens.chat.load_modal import ChatLoadModal
+from hfterm.screens.chat.screen import ChatScreen
+from hfterm.screens.chat.talk import TalkPage
+from hfterm.screens.chat.tokens import TokensPage
 from hfterm.screens.load_modal import LoadModal
 from hfterm.screens.models.model_list import ModelList
 from hfterm.screens.models.screen import ModelsScreen
@@ -22,6 +27,7 @@ from hfterm.screens.train.runs import RunsPage
 from hfterm.screens.train.screen import TrainScreen
 from hfterm.widgets import modals
 from hfterm.widgets.chart import Chart
+from hfterm.widgets.composer import Composer
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
@@ -33,6 +39,7 @@ from hfterm.widgets.scatter import Scatter
 from hfterm.widgets.starter_offer import StarterOffer
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.token_strip import TokenStrip
+from hfterm.widgets.transcript import Transcript
 
 OWNERS: tuple[type[DOMNode], ...] = (
     TokenizeScreen,
@@ -40,6 +47,13 @@ OWNERS: tuple[type[DOMNode], ...] = (
     ModelList,
     PredictScreen,
     AttentionScreen,
+    ChatScreen,
+    TalkPage,
+    TokensPage,
+    HistoryPage,
+    ChatLoadModal,
+    Transcript,
+    Composer,
     TrainScreen,
     RunPage,
     RunsPage,

@@ -69,6 +69,7 @@ writes it to a Markdown or JSON file, `o` (`alt+o`) takes conversations from one
 
     def come(self) -> None:
         """Look again."""
+        self.query_one("#history-grid").focus()
         self.look()
 
     @on(Input.Changed, "#history-search")

@@ -14,6 +14,7 @@ from textual.containers import Vertical
 
 from hfterm import paths
 from hfterm.chat.conversations import ConversationStore
+from hfterm.chat.measured import Measured
 from hfterm.chat.types import LlmSpec
 from hfterm.chat.words import how_words
 from hfterm.engine.requests import ListModels
@@ -93,7 +94,8 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
             notice.show_error(error)
             notice.show(error.message, f"{error.remedy} Until then nothing is kept.", "warning")
             store = ConversationStore.open(None)
-        self.session = Session(store, self.chat_engine, self._first)
+        measured = Measured(paths.state_dir() / "speeds.json")
+        self.session = Session(store, self.chat_engine, self._first, measured)
         self.pages = TabbedPages[ChatPage](self._entries(self.session), id="chat-pages")
         await panel.mount(self.pages)
         await super().fill()
@@ -186,6 +188,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         before = self.session.store.tokens(event.message)[: event.at]
         talk = await self._talk()
         talk.go_on_with(said, before, event.token_id)
+        talk.composer.focus()
 
     @on(ConversationWanted)
     async def _conversation_wanted(self, event: ConversationWanted) -> None:

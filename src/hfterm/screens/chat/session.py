@@ -9,6 +9,7 @@ import msgspec
 
 from hfterm.chat.conversation_types import AnswerNote, ChatMessage
 from hfterm.chat.conversations import ConversationStore, title_of
+from hfterm.chat.measured import Measured
 from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Message, Sampling, Token
 from hfterm.chat.words import model_words
 from hfterm.engine.chat_requests import AnswerPrompt, OpenLlm
@@ -26,12 +27,15 @@ class Session:
         used: tokens of the context that the last prompt and its answer took.
     """
 
-    def __init__(self, store: ConversationStore, engine: EngineClient, spec: LlmSpec) -> None:
+    def __init__(
+        self, store: ConversationStore, engine: EngineClient, spec: LlmSpec, measured: Measured
+    ) -> None:
         self.store = store
         self.engine = engine
         self.spec = spec
         self.sampling = Sampling()
         self.system = ""
+        self.measured = measured
         self.info: LlmInfo | None = None
         self.conversation: int | None = None
         self.used = 0
@@ -134,10 +138,10 @@ class Session:
         path = self.path()
         path = path[: next(i for i, said in enumerate(path) if said.id == parent) + 1]
         prefix = "".join(token.text for token in begun) or prefix
-        number = self.store.begin_answer(self.conversation, parent, prefix, begun)
+        note = AnswerNote(model=model_words(self.spec), sampling=self.sampling)
+        number = self.store.begin_answer(self.conversation, parent, prefix, begun, note)
         self.answering = number
         started(number)
-        note = AnswerNote(model=model_words(self.spec), sampling=self.sampling)
         got = 0
 
         def keep(token: Token) -> None:
@@ -171,6 +175,7 @@ class Session:
             else:
                 self.store.discard(number)
         self.info = msgspec.structs.replace(info, memory=answer.memory or info.memory)
+        self.measured.note(self.spec, note, answer.memory)
         return note
 
     def _messages(self, path: Sequence[ChatMessage]) -> list[Message]:

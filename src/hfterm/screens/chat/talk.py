@@ -109,14 +109,15 @@ class TalkPage(ChatPage):
 
     async def _write(self) -> None:
         """Draw what came of the answer since the last time."""
-        if self._view is None or not self._fresh:
+        view = self._view
+        if view is None or not self._fresh:
             return
         text, self._fresh = "".join(self._fresh), []
-        await self._view.add(text)
+        await view.add(text)
         spent = time.monotonic() - self._since
-        if self._count > 1 and self._view is not None:
+        if self._count > 1 and view is self._view:
             facts = f"{self._count:,} tokens · {(self._count - 1) / spent:.1f}/s · Esc stops"
-            self._view.say(replace(self._view.turn, facts=facts))
+            view.say(replace(view.turn, facts=facts))
 
     def _take(self, token: Token) -> None:
         """A token came."""
@@ -338,6 +339,10 @@ class TalkPage(ChatPage):
         form = self.query_one(SamplingForm)
         self.session.sampling = form.sampling()
         self.session.system = form.system
+
+    def come(self) -> None:
+        """Write on."""
+        self.composer.focus()
 
     # -- what the screen asks ----------------------------------------------------------------------
 

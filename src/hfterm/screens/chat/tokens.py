@@ -51,6 +51,7 @@ answer go on with it. `alt+k` shows the answer on the Tokenize screen, `alt+a` o
 
     def come(self) -> None:
         """The last answer, unless another was asked for."""
+        self.query_one("#tokens-grid").focus()
         answers = [said for said in self.session.path() if said.role == "assistant"]
         known = {said.id for said in answers}
         if answers and self._message not in known:
