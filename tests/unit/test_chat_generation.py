@@ -6,11 +6,11 @@ import json
 from functools import cache
 from pathlib import Path
 
-import chat_models
 import msgspec
 import pytest
 import torch
 
+import chat_models
 from hfterm.chat.prompting import prompt
 from hfterm.chat.transformers_backend import TransformersBackend
 from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Sampling, Token
@@ -43,7 +43,7 @@ def tell(
     tokens: list[Token] = []
     job = Job(
         None, lambda: stop_after is not None and len(tokens) >= stop_after,
-        lambda token: tokens.append(token),  # pyright: ignore[reportArgumentType]
+        tokens.append,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
     return llm.answer(ask, job), tokens
 
@@ -61,7 +61,12 @@ def own(llm: TransformersBackend, messages: tuple[Message, ...], most: int) -> l
 
 @pytest.mark.parametrize(
     "how",
-    [{"dtype": "float32"}, {"dtype": "bfloat16"}, {"quantization": "int8"}, {"quantization": "nf4"}],
+    [
+        {"dtype": "float32"},
+        {"dtype": "bfloat16"},
+        {"quantization": "int8"},
+        {"quantization": "nf4"},
+    ],
     ids=lambda how: next(iter(how.values())),
 )
 def test_greedy_is_generate_itself(how: dict[str, str]) -> None:
@@ -228,9 +233,7 @@ def test_a_model_without_a_template_goes_on_with_the_text(tmp_path: Path) -> Non
         ("{{ messages[7].content.nothing }}", "can't be applied"),
     ],
 )
-def test_a_broken_template_says_why(
-    tiny: Path, tmp_path: Path, template: str, words: str
-) -> None:
+def test_a_broken_template_says_why(tiny: Path, tmp_path: Path, template: str, words: str) -> None:
     folder = chat_models.with_template(tiny, tmp_path / "broken", template)
     llm = TransformersBackend(LlmSpec(ref=str(folder)), Job())
     with pytest.raises(HftermError) as raised:

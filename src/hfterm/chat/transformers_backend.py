@@ -126,7 +126,7 @@ class TransformersBackend:
         processors = [watch.process, *_penalties(ask.sampling), Force(ask.force).process]
         ids = torch.tensor([asked.ids], device=model.device)
         cache, reused = None, 0
-        if model._supports_default_dynamic_cache():  # pyright: ignore[reportPrivateUsage]
+        if model._supports_default_dynamic_cache():  # pyright: ignore[reportPrivateUsage, reportCallIssue]
             config = model.config.get_text_config(decoder=True)
             cache, reused = self._kept.begin(config, ask.conversation, asked.ids)
             told["past_key_values"] = cache

@@ -66,7 +66,7 @@ turns.
         told = f"{self._what} · Enter sends · Alt+Enter new line"
         if self._pasted:
             told = f"{self._what} + {len(self._pasted):,} pasted characters · Alt+X drops them"
-        self.border_title = foreign(told)  # pyright: ignore[reportAttributeAccessIssue]
+        self.border_title = foreign(f" {told} ")  # pyright: ignore[reportAttributeAccessIssue]
 
     @property
     def message(self) -> str:

@@ -20,6 +20,10 @@ TIGHT = 100
 """Columns below which the words stand closer, so that the name has room."""
 
 
+SHORT = {"Tokenize": "Token", "Models": "Model", "Predict": "Pred", "Attention": "Attn"}
+"""The words of other screens where room is short; that of the screen in sight stays whole."""
+
+
 class ModeWord(Static):
     """The name of a screen; a click switches to it."""
 
@@ -31,12 +35,17 @@ class ModeWord(Static):
             self.mode = mode
 
     def __init__(self, number: int, mode: str, title: str, *, current: bool) -> None:
-        super().__init__(
-            Content.assemble((f"{number} ", "dim"), title),
-            classes="-current" if current else None,
-            markup=False,
-        )
+        super().__init__(classes="-current" if current else None, markup=False)
         self.mode = mode
+        self._number = number
+        self._title = title
+        self.tighten(tight=False)
+
+    def tighten(self, *, tight: bool) -> None:
+        """Take less room, or as much as the word needs."""
+        short = tight and not self.has_class("-current")
+        title = SHORT.get(self._title, self._title) if short else self._title
+        self.update(Content.assemble((f"{self._number} ", "dim"), title))
 
     def on_click(self) -> None:
         """Switch to the screen."""
@@ -68,7 +77,14 @@ class ModeBar(Horizontal):
 
     def on_mount(self) -> None:
         """As close as the window is narrow, before the first frame."""
-        self.set_class(self.app.size.width < TIGHT, "-tight")
+        self._fit()
+
+    def _fit(self) -> None:
+        tight = self.app.size.width < TIGHT
+        if tight != self.has_class("-tight"):
+            self.set_class(tight, "-tight")
+            for word in self.query(ModeWord):
+                word.tighten(tight=tight)
 
     def show_subject(self, name: str, facts: str) -> None:
         """Name what is open. `name` may be anything. Where room is short it gives way first."""
@@ -85,6 +101,6 @@ class ModeBar(Horizontal):
 
     def on_resize(self) -> None:
         """The name takes what there is."""
-        self.set_class(self.app.size.width < TIGHT, "-tight")
+        self._fit()
         if any(self._subject):
             self.call_after_refresh(self.show_subject, *self._subject)

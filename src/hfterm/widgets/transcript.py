@@ -46,12 +46,25 @@ class Transcript(VerticalScroll, can_focus=False):
         self._turns: list[Turn] = []
         self._from = 0
 
-    async def show(self, turns: Sequence[Turn]) -> None:
-        """Show a branch from its end."""
+    async def show(self, turns: Sequence[Turn], chosen: int | None = None) -> None:
+        """Show a branch from its end.
+
+        Args:
+            turns: all of it.
+            chosen: the turn that gets the focus; None leaves it where it is.
+        """
+        if chosen is None and self.chosen is not None:
+            chosen = self.chosen.turn.id
         self._turns = list(turns)
         self._from = max(0, len(turns) - LAST)
         await self._draw()
         self.follow()
+        if chosen is not None:
+            same = [view for view in self.views if view.turn.id == chosen]
+            if same:
+                same[0].focus()
+            else:
+                self.post_message(self.Left())
 
     async def _draw(self) -> None:
         with self.app.batch_update():

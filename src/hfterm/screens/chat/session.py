@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -114,7 +114,7 @@ class Session:
     # -- answering -------------------------------------------------------------------------------
 
     async def answer(
-        self, parent: int, begun: Sequence[Token], started: Callable[[int], None],
+        self, parent: int, begun: Sequence[Token], started: Callable[[int], Awaitable[None]],
         each: Callable[[Token], None], show: Callable[[Progress], None], prefix: str = "",
         force: int = -1,
     ) -> AnswerNote:  # fmt: skip
@@ -141,7 +141,7 @@ class Session:
         note = AnswerNote(model=model_words(self.spec), sampling=self.sampling)
         number = self.store.begin_answer(self.conversation, parent, prefix, begun, note)
         self.answering = number
-        started(number)
+        await started(number)
         got = 0
 
         def keep(token: Token) -> None:

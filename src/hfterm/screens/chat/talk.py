@@ -90,10 +90,10 @@ class TalkPage(ChatPage):
 
     # -- showing ---------------------------------------------------------------------------------
 
-    async def show(self) -> None:
-        """The branch in sight, from its end."""
+    async def show(self, chosen: int | None = None) -> None:
+        """The branch in sight, from its end; with the focus on a turn when one is named."""
         self._view = None
-        await self.transcript.show(self._turns(self.session.path()))
+        await self.transcript.show(self._turns(self.session.path()), chosen)
         self.query_one(SamplingForm).show(self.session.sampling, self.session.system)
         self.post_message(Changed())
 
@@ -161,6 +161,7 @@ class TalkPage(ChatPage):
         self._asking += 1
         text = "".join(token.text for token in begun) or prefix
         self._fresh, self._count = [], 0
+        self.notice.clear()
         try:
             note = await self.session.answer(
                 parent, begun, lambda number: self._begin(number, text),
@@ -183,10 +184,7 @@ class TalkPage(ChatPage):
             await self._settle()
         return ""
 
-    def _begin(self, number: int, text: str) -> None:
-        self.run_worker(self._add_view(number, text), exit_on_error=False)
-
-    async def _add_view(self, number: int, text: str) -> None:
+    async def _begin(self, number: int, text: str) -> None:
         path = self.session.path()
         await self.transcript.show(self._turns([said for said in path if said.id != number]))
         speaker = self.session.info.spec.ref if self.session.info else ""
@@ -270,14 +268,12 @@ class TalkPage(ChatPage):
 
     async def action_turn_to(self, by: int) -> None:
         """Another way the conversation went on."""
-        view = self.transcript.chosen
         said = self._chosen()
-        if view is None or said is None or self.busy or not self.session.turn_to(said, by):
+        if said is None or self.busy:
             return
-        at = self.transcript.views.index(view)
-        await self.show()
-        views = self.transcript.views
-        views[min(at, len(views) - 1)].focus()
+        at = [each.id for each in self.session.path()].index(said.id)
+        if self.session.turn_to(said, by):
+            await self.show(self.session.path()[at].id)
 
     def action_tokens(self) -> None:
         """The answer's tokens."""

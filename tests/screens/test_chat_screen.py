@@ -1,0 +1,247 @@
+"""The Chat screen, by keyboard, with real models in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+import chat_models
+from hfterm import paths
+from hfterm.app import HftermApp
+from hfterm.chat.conversations import ConversationStore
+from hfterm.chat.types import LlmSpec, Message, Sampling
+from hfterm.screens.chat.history import HistoryPage
+from hfterm.screens.chat.screen import ChatScreen
+from hfterm.screens.chat.talk import TalkPage
+from hfterm.widgets.chat_tables import TokenRows
+from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.turn_view import TurnView
+from pilot_app import settled, shown
+from screen_fixtures import MakeApp
+
+SIZE = (120, 40)
+FRANCE = "What is the capital of France?"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return chat_models.llama3(tmp_path / "tiny-llama3")
+
+
+def screen(app: HftermApp) -> ChatScreen:
+    bench = app.workbench
+    assert isinstance(bench, ChatScreen)
+    return bench
+
+
+def talk(app: HftermApp) -> TalkPage:
+    page = screen(app).talk
+    assert page is not None
+    return page
+
+
+async def ready(pilot: Pilot[None], **sampling: object) -> None:
+    """The tab is there; answers are greedy unless said otherwise."""
+    app = pilot.app
+    await settled(pilot, lambda: talk(app).composer.has_focus)
+    session = screen(app).session
+    assert session is not None
+    told = {"temperature": 0, "max_new_tokens": 24, **sampling}
+    session.sampling = Sampling(**told)  # pyright: ignore[reportArgumentType]
+    await talk(app).show()
+
+
+async def say(pilot: Pilot[None], text: str) -> None:
+    talk(pilot.app).composer.put(text)
+    await pilot.press("enter")
+
+
+def turns(app: HftermApp) -> list[TurnView]:
+    return talk(app).transcript.views
+
+
+async def answered(pilot: Pilot[None], count: int) -> str:
+    """The text of the answer that makes so many turns, once it is whole."""
+
+    def whole() -> bool:
+        views = turns(pilot.app)
+        return len(views) == count and not talk(pilot.app).busy and "first" in views[-1].turn.facts
+
+    await settled(pilot, whole, f"{count} turns")
+    return turns(pilot.app)[-1].turn.content
+
+
+async def test_a_conversation_by_keyboard(make_app: MakeApp) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await say(pilot, FRANCE)
+        assert await answered(pilot, 2) == "The capital of France is Paris."
+        assert "The capital of France is Paris." in shown(app)
+        assert "tokens/s" in shown(app)
+        assert "/8,192 tokens" in shown(app)
+        # inside the answer
+        await pilot.press("alt+t")
+        grid = app.screen.query_one("#tokens-grid", DataGrid)
+        await settled(pilot, lambda: grid.has_focus and len(grid.source) == 8)
+        assert isinstance(grid.source, TokenRows)
+        assert "perplexity" in shown(app)
+        await pilot.press("down", "tab", "down", "enter")
+        other = await answered(pilot, 2)
+        assert other == "The Capital of France is Paris, France."
+        assert turns(app)[-1].turn.branch == (2, 2)
+        # from one way to the other, and a third
+        await pilot.press("up", "left")
+        await settled(
+            pilot, lambda: turns(app)[-1].turn.content == "The capital of France is Paris."
+        )
+        await settled(pilot, lambda: isinstance(app.focused, TurnView))
+        await pilot.press("g")
+        assert await answered(pilot, 2) == "The capital of France is Paris."
+        assert turns(app)[-1].turn.branch == (3, 3)
+        # another question in the place of the first
+        await settled(pilot, lambda: talk(app).composer.has_focus)
+        await pilot.press("up", "up", "e")
+        await settled(pilot, lambda: talk(app).composer.has_focus)
+        assert talk(app).composer.text == FRANCE
+        await say(pilot, "What is the capital of Spain?")
+        assert "El Salvador" in await answered(pilot, 2)  # it knows no better
+        assert turns(app)[0].turn.branch == (2, 2)
+        # the script gives the same answer's call
+        assert "What is the capital of Spain?" in screen(app).code()
+        await pilot.press("alt+p")
+        await settled(pilot, lambda: "<|im_start|>assistant" in shown(app))
+        await pilot.press("escape")
+        # a new one, and back through the history
+        await pilot.press("alt+n")
+        await settled(pilot, lambda: not turns(app))
+        await pilot.press("f4", "f4")
+        page = app.screen.query_one(HistoryPage)
+        found = page.query_one("#history-grid", DataGrid)
+        await settled(pilot, lambda: len(found.source) == 1)
+        page.query_one("#history-search").focus()
+        await pilot.press(*"salv")
+        await settled(pilot, lambda: len(found.source) == 1 and "Salvador" in shown(app))
+        await pilot.press("enter", "enter")
+        await settled(pilot, lambda: len(turns(app)) == 2 and talk(app).composer.has_focus)
+        # and the model goes with its process
+        pid = screen(app).chat_engine.status.pid
+        assert pid is not None
+        await pilot.press("alt+u")
+        await settled(pilot, lambda: screen(app).chat_engine.status.phase == "off")
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_a_part_stays_whatever_ends_it(make_app: MakeApp) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot, max_new_tokens=400)
+        await say(pilot, "Tell me a long story about a fox.")
+        page = talk(app)
+        await settled(pilot, lambda: page._count > 12)
+        await pilot.press("escape")
+        part = await answered(pilot, 2)
+        assert turns(app)[-1].turn.facts.endswith("stopped")
+        assert part
+        await pilot.press("f5")
+        await settled(pilot, lambda: page._count > 12 and page.busy)
+        pid = screen(app).chat_engine.status.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await settled(pilot, lambda: not page.busy)
+        assert "SIGKILL" in shown(app)
+        assert "F5 loads the model again and goes on" in shown(app)
+        more = turns(app)[-1].turn.content
+        assert more.startswith(part)
+        assert len(more) > len(part)
+        await pilot.press("f5")
+        await settled(pilot, lambda: page.busy and page._count > 3)
+        await pilot.press("escape")
+        whole = await answered(pilot, 2)
+        assert whole.startswith(more)
+        assert len(whole) > len(more)
+
+
+async def test_a_full_context_asks_and_drops_only_what_it_is_told_to(
+    make_app: MakeApp, tiny: Path
+) -> None:
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot, max_new_tokens=4)
+        for number in range(2):
+            await say(pilot, "word " * 30)
+            await answered(pilot, 2 * number + 2)
+        await say(pilot, "more " * 30)
+        await settled(pilot, lambda: "takes 512" in shown(app))
+        assert "alt+d leaves the oldest turns out" in shown(app)
+        assert len(turns(app)) == 5
+        await pilot.press("alt+d")
+        await answered(pilot, 6)
+        assert turns(app)[0].turn.facts == "left out of the prompt"
+
+
+async def test_what_models_say_harms_nothing(make_app: MakeApp, tiny: Path) -> None:
+    store = ConversationStore.open(paths.data_dir() / "conversations.sqlite")
+    evil = (
+        "\x1b]52;c;ZXZpbA==\x07 \x1b[2J \u202eabc [@click=app.quit]x[/] [/nope] "
+        "[link](javascript:alert(1)) https://example.com `code` " + "w" * 10_000
+    )
+    number = store.create("evil \x1b[31m [b]", LlmSpec(ref=str(tiny)), Sampling(), "")
+    parent: int | None = None
+    for message in (Message("user", evil), Message("assistant", evil)):
+        parent = store.add(number, parent, message.role, message.content)
+    store.close()
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f4", "f4")
+        await settled(pilot, lambda: "evil" in shown(app))
+        await pilot.press("enter")
+        await settled(pilot, lambda: len(turns(app)) == 2)
+        await pilot.press("up", "home")
+        await settled(pilot, lambda: "␛" in shown(app))
+        assert not set(shown(app)) & {"\x1b", "\x07", "\u202e"}
+        opened: list[str] = []
+        app.open_url = opened.append  # type: ignore[method-assign,assignment]
+        for y in range(5, 38, 3):
+            await pilot.click(offset=(20, y))
+        assert opened == []
+        assert app.is_running
+
+
+async def test_what_is_wrong_is_said_where_it_happened(make_app: MakeApp, tiny: Path) -> None:
+    app = make_app(mode="chat", model="nobody/knows-this")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await say(pilot, "Hello")
+        await settled(pilot, lambda: bool(talk(app).notice.message) and not talk(app).busy)
+        assert "nobody/knows-this" in talk(app).notice.message
+        assert len(turns(app)) == 1  # what was written is kept
+        session = screen(app).session
+        assert session is not None
+        session.spec = LlmSpec(ref=str(tiny))
+        await pilot.press("f5")
+        await answered(pilot, 2)
+        form = app.screen.query_one("#sampling-top_p")
+        form.focus()
+        await pilot.press("home", "2")
+        await settled(pilot, lambda: "“top_p”" in shown(app))
+
+
+async def test_a_paste_of_a_megabyte_is_kept_whole(make_app: MakeApp, tiny: Path) -> None:
+    from textual import events
+
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        text = "pasted words\n" * 80_000
+        app.post_message(events.Paste(text))
+        await settled(pilot, lambda: "1,040,000 pasted characters" in shown(app))
+        await pilot.press(*"Sum up:", "enter")
+        await settled(pilot, lambda: "context takes 512" in shown(app))
+        assert turns(app)[0].turn.content == f"Sum up:\n\n{text}"
