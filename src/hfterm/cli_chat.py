@@ -6,12 +6,14 @@ import asyncio
 import signal
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hfterm.chat.lab_types import TEXT, WAYS, WayResult
 from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Message, Sampling, Token
-from hfterm.cli_work import failed, print_json
+from hfterm.cli_work import failed, print_json, print_rows, run_work
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
 from hfterm.text import displayable
@@ -193,6 +195,54 @@ def _figures(answer: Answer) -> str:
     )
 
 
+def bench_quant(
+    model: Annotated[str, typer.Argument(help="Starter name, path or hub id.")],
+    ways: Annotated[str, typer.Option(help="Ways of loading; the first is compared with.")] = (
+        ",".join(WAYS)
+    ),
+    text: Annotated[Path | None, typer.Option(help="A text file for perplexity and KL.")] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=2, help="Tokens to measure speed on.")] = 64,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+) -> None:
+    """Measure a language model in several quantizations: size, speed, perplexity, agreement."""
+    from hfterm.engine.lab import measure_ways
+    from hfterm.progress_text import ProgressPrinter
+    from hfterm.widgets.lab_table import LabRows
+
+    chosen = ways.replace(",", " ").split()
+    for way in chosen:
+        if way not in (*WAYS, "gguf"):
+            raise typer.BadParameter(f"{way!r} is no way: {', '.join(WAYS)}, gguf.")
+    printer = ProgressPrinter(sys.stderr)
+
+    async def work() -> list[WayResult]:
+        engine = EngineClient("lab", warm=False)
+        try:
+            read = TEXT if text is None else text.read_text("utf-8", "replace")
+            return await measure_ways(
+                engine, LlmSpec(ref=model), chosen, lambda _: None, show=printer.show, text=read,
+                new_tokens=max_new_tokens,
+            )  # fmt: skip
+        except OSError as error:
+            raise HftermError(
+                "not-read", f"{text} can't be read: {error.strerror}.", "Choose another file."
+            ) from error
+        finally:
+            await engine.close()
+
+    try:
+        results = run_work(work)
+    finally:
+        printer.close()
+    if as_json:
+        print_json(results)
+    else:
+        print_rows(LabRows(results))
+    if all(result.error for result in results):
+        raise typer.Exit(1)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(chat)
+    app.command(name="bench-quant")(bench_quant)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hfterm.chat.types import Answer, Ask, LlmInfo
 from hfterm.job import Job
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Backend(Protocol):
@@ -25,5 +28,22 @@ class Backend(Protocol):
         Raises:
             HftermError: the prompt can't be made or does not fit, or the model failed. Tokens that
                 were sent before stay valid.
+        """
+        ...
+
+    def read(self, text: str, most: int, job: Job) -> tuple[list[int], np.ndarray]:
+        """What the model expects at each place of a text.
+
+        Args:
+            text: any.
+            most: tokens of it that are read.
+            job: cancel.
+
+        Returns:
+            The tokens, and the logarithms of the probabilities of what comes after each:
+            float32[tokens, vocabulary].
+
+        Raises:
+            HftermError: the engine does not tell.
         """
         ...

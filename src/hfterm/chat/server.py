@@ -32,6 +32,7 @@ from hfterm.job import Job
 
 if TYPE_CHECKING:
     import httpx2
+    import numpy as np
     from httpcore2 import NetworkStream
 
 CONNECT_SECONDS = 10.0
@@ -97,6 +98,17 @@ class ServerBackend:
         if self._refused:
             note += f" The server does not take {', '.join(sorted(self._refused))}."
         return msgspec.structs.replace(self._info, note=note)
+
+    def read(self, text: str, most: int, job: Job) -> tuple[list[int], np.ndarray]:
+        """A server does not tell; see `Backend`.
+
+        Raises:
+            HftermError: always.
+        """
+        raise HftermError(
+            "no-logits", "A server does not tell what it expects at every place of a text.",
+            "Load the model here to compare quantizations.",
+        )  # fmt: skip
 
     def answer(self, ask: Ask, job: Job) -> Answer:
         """Generate at the server; see `Backend`.

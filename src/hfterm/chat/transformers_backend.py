@@ -30,7 +30,9 @@ from hfterm.job import Job
 from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+    from transformers.utils.generic import ModelOutput
 
 PIECE = 2048
 """Tokens of a long prompt that are read at once; between two, a cancel is seen."""
@@ -102,6 +104,21 @@ class TransformersBackend:
             stop_reason=self._reason(record, room, ask.sampling),
             prompt=asked.text,
         )
+
+    def read(self, text: str, most: int, job: Job) -> tuple[list[int], np.ndarray]:
+        """See `Backend`."""
+        import torch
+
+        encoded = self._opened.text(text, truncation=False, padding=False)
+        ids = cast("list[int]", encoded["input_ids"])[: min(most, self._info.context or most)]
+        if not ids:
+            return [], torch.zeros(0, 0).numpy()
+        job.check()
+        forward = cast("Callable[..., ModelOutput]", self._opened.model)
+        with torch.no_grad(), memory_errors("this text"):
+            tensor = torch.tensor([ids], device=self._opened.model.device)
+            logits = cast("Tensor", forward(input_ids=tensor)["logits"])[0]
+            return ids, torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
 
     def _room(self, asked: Prompt, sampling: Sampling) -> int:
         """Tokens that may be generated."""

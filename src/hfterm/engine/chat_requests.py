@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hfterm.chat.lab_types import WayResult
 from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Token
 from hfterm.engine.protocol import Lane, Request, StreamingRequest
 
@@ -24,3 +25,16 @@ class AnswerPrompt(StreamingRequest[Answer, Token], frozen=True, kw_only=True):
     LANE: ClassVar[Lane] = "long"
     spec: LlmSpec
     ask: Ask
+
+
+class MeasureWay(Request[WayResult], frozen=True, kw_only=True):
+    """Load a model one way, measure it, and let it go."""
+
+    RESULT: ClassVar[object] = WayResult
+    LANE: ClassVar[Lane] = "long"
+    spec: LlmSpec
+    text: str
+    question: str
+    new_tokens: int
+    reference: str
+    is_reference: bool

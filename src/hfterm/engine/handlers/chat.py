@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+from hfterm.chat.lab_types import WayResult
 from hfterm.chat.types import Answer, LlmInfo, LlmSpec
 from hfterm.engine import chat_requests as ask
 from hfterm.engine.handlers.registry import Registry
@@ -46,3 +47,16 @@ def open_llm(request: ask.OpenLlm, job: Job) -> LlmInfo:
 def answer_prompt(request: ask.AnswerPrompt, job: Job) -> Answer:
     """Generate."""
     return HOLDER.get(request.spec, job).answer(request.ask, job)
+
+
+@HANDLERS.answers(ask.MeasureWay)
+def measure_way(request: ask.MeasureWay, job: Job) -> WayResult:
+    """Measure."""
+    from pathlib import Path
+
+    from hfterm.chat.quant_lab import measure_way as run
+
+    return run(
+        request.spec, request.text, request.question, request.new_tokens, Path(request.reference),
+        job, is_reference=request.is_reference,
+    )  # fmt: skip

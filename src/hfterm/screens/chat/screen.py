@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from hfterm.screens.chat.tokens import TokensPage
     from hfterm.widgets.data_grid import GridSource
 
-TITLES = ("Talk", "Tokens", "History")
-TALK, TOKENS, HISTORY = range(len(TITLES))
+TITLES = ("Talk", "Tokens", "Lab", "History")
+TALK, TOKENS, LAB, HISTORY = range(len(TITLES))
 WIDE = 110
 """Columns from which the sampling stands beside the conversation."""
 
@@ -69,6 +69,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         super().__init__(engines, modes)
         self._most = start.max_editor_chars
         self.chat_engine = engines.chats.get("chat")
+        self.lab_engine = engines.chats.get("lab")
         ref = start.model or ("smollm2" if starter.starter_path("smollm2") else "")
         self._first = LlmSpec(ref=ref)
         self.session: Session | None = None
@@ -110,12 +111,17 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
 
             return TokensPage(self.chat_engine, session, id_)
 
+        def lab(id_: str) -> ChatPage:
+            from hfterm.screens.chat.lab import LabPage
+
+            return LabPage(self.engine, self.lab_engine, session, id_)
+
         def history(id_: str) -> ChatPage:
             from hfterm.screens.chat.history import HistoryPage
 
             return HistoryPage(self.chat_engine, session, id_)
 
-        makers = (talk, tokens, history)
+        makers = (talk, tokens, lab, history)
         return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
 
     @property
