@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 import chat_models
 from hfterm import paths
@@ -15,10 +16,16 @@ from hfterm.app import HftermApp
 from hfterm.chat.conversations import ConversationStore
 from hfterm.chat.types import LlmSpec, Message, Sampling
 from hfterm.screens.chat.history import HistoryPage
+from hfterm.screens.chat.lab import LabPage
+from hfterm.screens.chat.load_modal import ChatLoadModal
 from hfterm.screens.chat.screen import ChatScreen
+from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
+from hfterm.widgets.answer_column import AnswerColumn
 from hfterm.widgets.chat_tables import TokenRows
 from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.lab_table import LabRows
+from hfterm.widgets.modals import Prompt
 from hfterm.widgets.turn_view import TurnView
 from pilot_app import settled, shown
 from screen_fixtures import MakeApp
@@ -119,7 +126,7 @@ async def test_a_conversation_by_keyboard(make_app: MakeApp) -> None:
         # a new one, and back through the history
         await pilot.press("alt+n")
         await settled(pilot, lambda: not turns(app))
-        await pilot.press("f4", "f4")
+        await pilot.press("f4", "f4", "f4", "f4")
         page = app.screen.query_one(HistoryPage)
         found = page.query_one("#history-grid", DataGrid)
         await settled(pilot, lambda: len(found.source) == 1)
@@ -199,7 +206,7 @@ async def test_what_models_say_harms_nothing(make_app: MakeApp, tiny: Path) -> N
     app = make_app(mode="chat", model=str(tiny))
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
-        await pilot.press("f4", "f4")
+        await pilot.press("f4", "f4", "f4", "f4")
         await settled(pilot, lambda: "evil" in shown(app))
         await pilot.press("enter")
         await settled(pilot, lambda: len(turns(app)) == 2)
@@ -245,3 +252,82 @@ async def test_a_paste_of_a_megabyte_is_kept_whole(make_app: MakeApp, tiny: Path
         await pilot.press(*"Sum up:", "enter")
         await settled(pilot, lambda: "context takes 512" in shown(app))
         assert turns(app)[0].turn.content == f"Sum up:\n\n{text}"
+
+
+async def test_two_ways_side_by_side(make_app: MakeApp, tiny: Path, tmp_path: Path) -> None:
+    other = chat_models.dbrx(tmp_path / "tiny-dbrx")
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot, max_new_tokens=6)
+        await pilot.press("f4", "f4")
+        await settled(pilot, lambda: isinstance(screen(app).page, SidePage))
+        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
+        await pilot.press("alt+a")
+        await settled(pilot, lambda: isinstance(app.screen, ChatLoadModal))
+        app.screen.query_one("#chat-ref", Input).value = str(other)
+        await pilot.press("alt+l")
+        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 2)
+        await settled(pilot, lambda: app.screen.query_one("#side-composer").has_focus)
+        await pilot.press(*"Hello", "enter")
+        grid = app.screen.query_one("#side-grid", DataGrid)
+        await settled(pilot, lambda: len(grid.source) == 2)
+        page = screen(app).page
+        assert isinstance(page, SidePage)
+        await settled(pilot, lambda: not page.busy)
+        rows = [grid.source.values(at) for at in range(2)]
+        assert [row[0] for row in rows] == ["tiny-llama3", "tiny-dbrx"]
+        assert rows[0][4] == rows[1][4] == 6
+        assert rows[0][7] is None
+        assert 0 <= rows[1][7] <= 100  # pyright: ignore[reportOperatorIssue]
+        # a set of prompts, and what came of it in files
+        (tmp_path / "prompts.txt").write_text("One\n\nTwo\n")
+        await pilot.press("alt+o")
+        await settled(pilot, lambda: isinstance(app.screen, Prompt))
+        await pilot.press(*str(tmp_path / "prompts.txt"), "enter")
+        await settled(pilot, lambda: not page.busy and len(page._replies) == 4)
+        await pilot.press("alt+w")
+        await settled(pilot, lambda: isinstance(app.screen, Prompt))
+        target = tmp_path / "answers.md"
+        app.screen.query_one(Input).value = str(target)
+        await pilot.press("enter")
+        await settled(pilot, target.exists)
+        written = target.read_text()
+        assert [f"## {name}" in written for name in ("One", "Two")] == [True, True]
+        exported = page.exported()
+        assert exported is not None
+        assert len(exported[1]) == 4
+        # one alone, all again, one away
+        app.screen.query(AnswerColumn).first().focus()
+        await pilot.press("z")
+        assert [column.display for column in app.screen.query(AnswerColumn)] == [True, False]
+        await pilot.press("z")
+        assert [column.display for column in app.screen.query(AnswerColumn)] == [True, True]
+        await pilot.press("alt+x")
+        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
+        assert len(grid.source) == 1
+
+
+async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path) -> None:
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f4", "f4", "f4")
+        await settled(pilot, lambda: isinstance(screen(app).page, LabPage))
+        page = screen(app).page
+        assert page is not None
+        page.query_one("#lab-ways", Input).value = "float32 bfloat16 int8 gguf"
+        page.query_one("#lab-tokens", Input).value = "4"
+        await pilot.press("f5")
+        grid = page.query_one("#lab-grid", DataGrid)
+        await settled(pilot, lambda: len(grid.source) == 4 and not page.busy)
+        source = grid.source
+        assert isinstance(source, LabRows)
+        full, half, whole8, gguf = source.results
+        assert full.kl is None
+        assert half.size < 0.6 * full.size
+        assert half.kl is not None
+        assert 0 <= half.kl < 0.1
+        assert half.agreement is not None
+        assert half.agreement > 0.5
+        assert whole8.perplexity == pytest.approx(full.perplexity, rel=0.2)
+        assert gguf.error  # it is no GGUF file: said in its row, the others stand

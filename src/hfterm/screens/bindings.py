@@ -12,6 +12,7 @@ from hfterm.screens.attention.screen import AttentionScreen
 from hfterm.screens.chat.history import HistoryPage
 from hfterm.screens.chat.load_modal import ChatLoadModal
 from hfterm.screens.chat.screen import ChatScreen
+from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
 from hfterm.screens.chat.tokens import TokensPage
 from hfterm.screens.load_modal import LoadModal
@@ -50,6 +51,7 @@ OWNERS: tuple[type[DOMNode], ...] = (
     ChatScreen,
     TalkPage,
     TokensPage,
+    SidePage,
     HistoryPage,
     ChatLoadModal,
     Transcript,

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from hfterm.screens.chat.tokens import TokensPage
     from hfterm.widgets.data_grid import GridSource
 
-TITLES = ("Talk", "Tokens", "Lab", "History")
-TALK, TOKENS, LAB, HISTORY = range(len(TITLES))
+TITLES = ("Talk", "Tokens", "Side", "Lab", "History")
+TALK, TOKENS, SIDE, LAB, HISTORY = range(len(TITLES))
 WIDE = 110
 """Columns from which the sampling stands beside the conversation."""
 
@@ -68,6 +68,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
     ) -> None:
         super().__init__(engines, modes)
         self._most = start.max_editor_chars
+        self._pool = engines.chats
         self.chat_engine = engines.chats.get("chat")
         self.lab_engine = engines.chats.get("lab")
         ref = start.model or ("smollm2" if starter.starter_path("smollm2") else "")
@@ -111,6 +112,11 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
 
             return TokensPage(self.chat_engine, session, id_)
 
+        def side(id_: str) -> ChatPage:
+            from hfterm.screens.chat.side import SidePage
+
+            return SidePage(self.engine, self._pool, session, id_)
+
         def lab(id_: str) -> ChatPage:
             from hfterm.screens.chat.lab import LabPage
 
@@ -121,7 +127,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
 
             return HistoryPage(self.chat_engine, session, id_)
 
-        makers = (talk, tokens, lab, history)
+        makers = (talk, tokens, side, lab, history)
         return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
 
     @property
