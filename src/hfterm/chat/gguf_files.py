@@ -1,4 +1,4 @@
-"""Where the GGUF file is that a reference means, and what its header says.
+"""GGUF files: which one a reference means, and what its header says.
 
 Standard library and msgspec only: a header is read in milliseconds, before anything heavy is.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -40,11 +40,13 @@ class GgufHeader(msgspec.Struct, frozen=True):
         architecture: as llama.cpp names it.
         context: tokens that the model was trained for; 0 when it does not say.
         file_type: llama.cpp's number of how most weights are stored; -1 when it does not say.
+        per_token: bytes of keys and values of one token, in float16; 0 when layers differ.
     """
 
     architecture: str
     context: int
     file_type: int
+    per_token: int = 0
 
 
 def find_gguf(ref: str) -> Path:
@@ -89,7 +91,7 @@ def _of_starter(item: starter.StarterItem) -> Path:
             f"The GGUF file of {item.title} is not here.",
             f"Run: hfterm starter {item.name}",
         )
-    return file
+    return file.absolute()
 
 
 def _file(ref: str, path: Path) -> Path:
@@ -114,7 +116,8 @@ def _of_cache(ref: str) -> Path:
 
 def _only(ref: str, folder: Path) -> Path:
     try:
-        files = [file for file in folder.rglob("*.gguf") if file.is_file()]
+        # a repository may keep each quantization in a folder of its own
+        files = [*folder.glob("*.gguf"), *folder.glob("*/*.gguf")]
     except OSError as error:
         raise HftermError(
             "unreadable",
@@ -165,7 +168,7 @@ def read_header(file: Path) -> GgufHeader:
         raise HftermError(
             "unreadable", f"{file} can't be read: {error.strerror}.", "Check that you may read it."
         ) from error
-    except (struct.error, KeyError, UnicodeDecodeError, OverflowError) as error:
+    except (struct.error, KeyError, ValueError, OverflowError, RecursionError) as error:
         raise HftermError(
             "damaged-gguf",
             f"The header of {file.name} is not whole.",
@@ -196,7 +199,18 @@ def _header(file: Path, opened: BinaryIO) -> GgufHeader:
         architecture,
         _whole(found.get(f"{architecture}.context_length"), 0),
         _whole(found.get("general.file_type"), -1),
+        _per_token(architecture, found),
     )
+
+
+def _per_token(architecture: str, found: Mapping[str, object]) -> int:
+    def number(name: str, default: int = 0) -> int:
+        return _whole(found.get(f"{architecture}.{name}", default), 0)
+
+    heads = number("attention.head_count")
+    size = number("embedding_length") // heads if heads else 0
+    both = number("attention.key_length", size) + number("attention.value_length", size)
+    return 2 * number("block_count") * number("attention.head_count_kv", heads) * both
 
 
 def _whole(value: object, default: int) -> int:

@@ -105,6 +105,10 @@ class EngineClient:
             "TRANSFORMERS_VERBOSITY": "error",
             "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
             "TOKENIZERS_PARALLELISM": "true",
+            # Threads that wait for each other by spinning take the processor from each other, and
+            # from the interface, when there are more of them than cores: an nf4 answer took seven
+            # times as long beside a compiler.
+            "GOMP_SPINCOUNT": "0",
             **os.environ,
             "HFTERM_ENGINE_WARM": "1" if self._warm else "0",
         }
