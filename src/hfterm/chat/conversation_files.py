@@ -50,14 +50,14 @@ def from_markdown(text: str) -> tuple[str, list[Message]]:
     Raises:
         HftermError: there is no message in it.
     """
-    lines = text.split("\n")
+    lines = text.removesuffix("\n").split("\n")
     title = lines[0].removeprefix("# ").strip()
     starts = [(at, found[1]) for at, line in enumerate(lines) if (found := MARK.match(line))]
     messages: list[Message] = []
     for number, (at, role) in enumerate(starts):
         last = number + 1 == len(starts)
-        # before the next mark stand a blank line and its heading; at the end, the last line feed
-        end = len(lines) - 1 if last else starts[number + 1][0] - 2
+        # before the next mark stand a blank line and its heading
+        end = len(lines) if last else starts[number + 1][0] - 2
         body = [_plain(line) for line in lines[at + 1 : max(at + 1, end)]]
         messages.append(msgspec.convert({"role": role, "content": "\n".join(body)}, Message))
     if not messages:
@@ -100,7 +100,7 @@ def export_conversation(store: ConversationStore, conversation: int, path: str) 
 def _write(target: Path, data: bytes) -> None:
     """All of it or nothing, for its owner only, and never over another file."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".hfterm-")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
@@ -109,9 +109,10 @@ def _write(target: Path, data: bytes) -> None:
             Path(name).unlink()
     except FileExistsError:
         raise HftermError("exists", f"{target} is there already.", "Choose another name.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # no name may hold a NUL
+        why = error.strerror if isinstance(error, OSError) else error
         raise HftermError(
-            "not-written", f"{target} can't be written: {error.strerror}.", "Choose another place."
+            "not-written", f"{target} can't be written: {why}.", "Choose another place."
         ) from error
 
 
@@ -127,13 +128,14 @@ def import_conversations(store: ConversationStore, path: str) -> list[int]:
     source = Path(path)
     try:
         text = source.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise HftermError(
-            "not-read", f"{source} can't be read: {error.strerror}.", "Choose another file."
-        ) from error
     except UnicodeDecodeError as error:
         raise HftermError(
             "not-text", f"{source} is no UTF-8 text.", "Convert it with iconv."
+        ) from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise HftermError(
+            "not-read", f"{source} can't be read: {why}.", "Choose another file."
         ) from error
     if source.suffix == ".md":
         title, messages = from_markdown(text.replace("\r\n", "\n"))
@@ -151,7 +153,7 @@ def _decoded(text: str, where: str) -> Exported:
         if text.lstrip().startswith("["):
             return Exported(messages=msgspec.json.decode(text, type=list[Message]))
         return msgspec.json.decode(text, type=Exported)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise HftermError(
             "bad-conversation", f"{where} is no conversation: {error}.",
             "It takes {\"messages\": [{\"role\": \"user\", \"content\": \"…\"}]}.",

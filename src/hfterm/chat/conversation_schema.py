@@ -8,21 +8,23 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from hfterm.errors import HftermError
 
 VERSION = 1
 
 SCHEMA = """
 CREATE TABLE conversation (
-    id INTEGER PRIMARY KEY, title TEXT NOT NULL, spec BLOB, sampling BLOB NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, spec BLOB, sampling BLOB NOT NULL,
     system TEXT NOT NULL, leaf INTEGER, model TEXT NOT NULL DEFAULT '',
     messages INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL, updated REAL NOT NULL
 );
 CREATE INDEX conversation_updated ON conversation (updated DESC);
 CREATE TABLE message (
-    id INTEGER PRIMARY KEY, conversation INTEGER NOT NULL, parent INTEGER, role TEXT NOT NULL,
-    content TEXT NOT NULL, tokens BLOB, note BLOB, created REAL NOT NULL, seen REAL NOT NULL,
-    writer TEXT
+    id INTEGER PRIMARY KEY AUTOINCREMENT, conversation INTEGER NOT NULL, parent INTEGER,
+    role TEXT NOT NULL, content TEXT NOT NULL, tokens BLOB, note BLOB, created REAL NOT NULL,
+    seen REAL NOT NULL, writer BLOB
 );
 CREATE INDEX message_conversation ON message (conversation);
 CREATE INDEX message_parent ON message (parent);
@@ -30,7 +32,7 @@ CREATE INDEX message_unfinished ON message (writer) WHERE writer IS NOT NULL;
 CREATE TABLE piece (message INTEGER NOT NULL, token BLOB NOT NULL);
 CREATE INDEX piece_message ON piece (message);
 CREATE VIRTUAL TABLE said USING fts5 (
-    content, content = 'message', content_rowid = 'id', tokenize = 'unicode61', prefix = '2 3'
+    content, content = 'message', content_rowid = 'id', tokenize = 'unicode61', prefix = '1 2 3'
 );
 CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
     INSERT INTO said (rowid, content) VALUES (new.id, new.content);
@@ -87,6 +89,11 @@ def _prepare(base: sqlite3.Connection, file: Path | None) -> None:
         with transaction(base):
             # another process may have been faster
             if base.execute("PRAGMA user_version").fetchone() == (0,):
+                if base.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+                    raise HftermError(
+                        "damaged", f"{file} is a database of something else.",
+                        "Move it away; hfterm then begins a new one.",
+                    )  # fmt: skip
                 for statement in _statements(SCHEMA):
                     base.execute(statement)
                 base.execute(f"PRAGMA user_version = {VERSION}")
@@ -102,10 +109,16 @@ def _statements(script: str) -> Generator[str]:
             statement = ""
 
 
+def forget_deleted(base: sqlite3.Connection) -> None:
+    """Take what was deleted out of the index and of the log as well: they keep it for later."""
+    base.execute("INSERT INTO said (said) VALUES ('optimize')")
+    base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 @contextmanager
-def transaction(base: sqlite3.Connection) -> Generator[None]:
-    """All of it or nothing."""
-    base.execute("BEGIN IMMEDIATE")
+def transaction(base: sqlite3.Connection, *, writes: bool = True) -> Generator[None]:
+    """All of it or nothing; reading, all of one moment."""
+    base.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     try:
         yield
     except BaseException:
@@ -125,7 +138,7 @@ def troubles(file: Path | None) -> Generator[None]:
             f"Conversations can't be kept in {file}: {error}.",
             "Free some space or make it writable; several hfterm may use it at once.",
         ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise HftermError(
             "damaged",
             f"{file} is damaged, or no file of conversations: {error}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import unicodedata
 
 from hfterm.chat.conversation_types import ConversationRow
 
@@ -17,12 +18,12 @@ every message would else be followed to the beginning."""
 AROUND = 40
 """Characters shown on each side of what was found."""
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w")
 
 
 def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> list[ConversationRow]:
     """Conversations, the last one first; with words, those in which they were said."""
-    words = _WORD.findall(search[:LONGEST])
+    words = [word for word in search[:LONGEST].replace("\0", " ").split() if _WORD.search(word)]
     if not words:
         rows = base.execute(
             "SELECT id, title, updated, messages, model FROM conversation"
@@ -31,7 +32,7 @@ def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> li
         ).fetchall()
         return [_row(row) for row in rows]
     # quoted, a word is nothing but a word to FTS5
-    query = " ".join(f'"{word}"*' for word in words)
+    query = " ".join('"' + _whole(word).replace('"', '""') + '"*' for word in words)
     rows = base.execute(
         "WITH hit AS (SELECT rowid FROM said WHERE said MATCH ? ORDER BY rowid DESC LIMIT ?),"
         " best AS (SELECT message.conversation, max(message.id) AS message FROM hit"
@@ -54,9 +55,20 @@ def _row(row: tuple[int, str, float, int, str], found: str = "") -> Conversation
 
 def snippet(text: str, words: list[str]) -> str:
     """What was said around the first of the words."""
-    lowered = text.lower()
-    places = [place for word in words if (place := lowered.find(word.lower())) >= 0]
+    flat = "".join(map(_plain, text))
+    sought = ["".join(map(_plain, word)) for word in words]
+    places = [place for word in sought if (place := flat.find(word)) >= 0]
     at = min(places, default=0)
     start, end = max(0, at - AROUND), at + 2 * AROUND
     cut = " ".join(text[start:end].split())
     return f"{'…' if start else ''}{cut}{'…' if end < len(text) else ''}"
+
+
+def _plain(letter: str) -> str:
+    """A letter without accent and case: one character for one, so that places hold."""
+    return unicodedata.normalize("NFD", letter)[0].lower()[0]
+
+
+def _whole(word: str) -> str:
+    """What SQLite can be given: half a surrogate pair is no character."""
+    return word.encode("utf-8", "replace").decode()

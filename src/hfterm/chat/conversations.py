@@ -16,7 +16,12 @@ from typing import Self, cast
 
 import msgspec
 
-from hfterm.chat.conversation_schema import connect, transaction, troubles
+from hfterm.chat.conversation_schema import (
+    connect,
+    forget_deleted,
+    transaction,
+    troubles,
+)
 from hfterm.chat.conversation_search import listed
 from hfterm.chat.conversation_types import (
     AnswerNote,
@@ -26,6 +31,8 @@ from hfterm.chat.conversation_types import (
 )
 from hfterm.chat.types import LlmSpec, Role, Sampling, Token
 from hfterm.errors import HftermError
+from hfterm.training.run_files import is_alive, mark_of
+from hfterm.training.run_types import ProcessMark
 
 TITLE = 60
 """Characters of a title at most."""
@@ -34,6 +41,7 @@ _pack = msgspec.msgpack.encode
 _token = msgspec.msgpack.Decoder(Token)
 _tokens = msgspec.msgpack.Decoder(tuple[Token, ...])
 _note = msgspec.msgpack.Decoder(AnswerNote)
+_mark = msgspec.msgpack.Decoder(ProcessMark | None)
 
 
 def title_of(text: str) -> str:
@@ -51,7 +59,7 @@ class ConversationStore:
         self._base = base
         self._file = file
         self._lock = threading.RLock()
-        self._writer = _writer(os.getpid())
+        self._writer = _pack(mark_of(os.getpid()))
 
     @classmethod
     def open(cls, file: Path | None) -> Self:
@@ -72,6 +80,16 @@ class ConversationStore:
     def _change(self) -> Generator[sqlite3.Connection]:
         with self._lock, troubles(self._file), transaction(self._base):
             yield self._base
+
+    @contextmanager
+    def _read(self) -> Generator[None]:
+        """Everything that is read in it is of one moment."""
+        with self._lock, troubles(self._file):
+            if self._base.in_transaction:
+                yield
+                return
+            with transaction(self._base, writes=False):
+                yield
 
     def _all(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         with self._lock, troubles(self._file):
@@ -104,6 +122,10 @@ class ConversationStore:
         Raises:
             HftermError: it is gone.
         """
+        with self._read():
+            return self._get(conversation)
+
+    def _get(self, conversation: int) -> Conversation:
         row = self._one(
             "SELECT id, title, spec, sampling, system, leaf, created, updated FROM conversation"
             " WHERE id = ?", conversation,
@@ -143,6 +165,8 @@ class ConversationStore:
             )  # fmt: skip
             base.execute("DELETE FROM message WHERE conversation = ?", (conversation,))
             base.execute("DELETE FROM conversation WHERE id = ?", (conversation,))
+        with self._lock, troubles(self._file):
+            forget_deleted(self._base)
 
     def list(self, search: str = "", limit: int = 100, offset: int = 0) -> list[ConversationRow]:
         """Conversations, the last one first.
@@ -159,11 +183,12 @@ class ConversationStore:
 
     def messages(self, conversation: int) -> list[ChatMessage]:
         """All messages of all branches, in the order they were begun."""
-        rows = self._all(
-            "SELECT id, parent, role, content, created, note, writer FROM message"
-            " WHERE conversation = ? ORDER BY id", conversation,
-        )  # fmt: skip
-        return [self._message(row) for row in rows]
+        with self._read():
+            rows = self._all(
+                "SELECT id, parent, role, content, created, note, writer FROM message"
+                " WHERE conversation = ? ORDER BY id", conversation,
+            )  # fmt: skip
+            return [self._message(row) for row in rows]
 
     def _message(self, row: tuple[object, ...]) -> ChatMessage:
         id_, parent, role, content, created, note, writer = row
@@ -180,8 +205,9 @@ class ConversationStore:
 
     def path(self, conversation: int) -> list[ChatMessage]:
         """The branch in sight, from its first message."""
-        by_id = {said.id: said for said in self.messages(conversation)}
-        at = self.get(conversation).leaf
+        with self._read():
+            by_id = {said.id: said for said in self.messages(conversation)}
+            at = self.get(conversation).leaf
         path: list[ChatMessage] = []
         while at is not None and at in by_id:
             path.append(by_id[at])
@@ -204,16 +230,18 @@ class ConversationStore:
         """Add a message after another one; the branch in sight ends with it. Its number.
 
         Raises:
-            HftermError: the conversation is gone, or the text holds surrogates.
+            HftermError: the conversation or the other message is gone.
         """
         with self._change() as base:
             return self._add(base, conversation, parent, role, content, note, None)
 
     def _add(
         self, base: sqlite3.Connection, conversation: int, parent: int | None, role: str,
-        content: str, note: AnswerNote | None, writer: str | None,
+        content: str, note: AnswerNote | None, writer: bytes | None,
     ) -> int:  # fmt: skip
         now = time.time()
+        if parent is not None:
+            self._check(base, conversation, parent)
         made = base.execute(
             "INSERT INTO message (conversation, parent, role, content, note, created, seen, writer)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -233,7 +261,14 @@ class ConversationStore:
     def activate(self, conversation: int, message: int) -> None:
         """Bring the branch through a message in sight, to what was last looked at below it."""
         with self._change() as base:
-            base.execute("UPDATE message SET seen = ? WHERE id = ?", (time.time(), message))
+            self._check(base, conversation, message)
+            base.execute(
+                "WITH RECURSIVE above (id, parent) AS (SELECT id, parent FROM message WHERE id = ?"
+                " UNION ALL SELECT message.id, message.parent FROM message JOIN above"
+                " ON message.id = above.parent)"
+                " UPDATE message SET seen = ? WHERE id IN (SELECT id FROM above)",
+                (message, time.time()),
+            )
             leaf = message
             while below := base.execute(
                 "SELECT id FROM message WHERE parent = ? ORDER BY seen DESC, id DESC LIMIT 1",
@@ -241,6 +276,16 @@ class ConversationStore:
             ).fetchone():
                 (leaf,) = below
             base.execute("UPDATE conversation SET leaf = ? WHERE id = ?", (leaf, conversation))
+
+    @staticmethod
+    def _check(base: sqlite3.Connection, conversation: int, message: int) -> None:
+        there = base.execute(
+            "SELECT 1 FROM message WHERE id = ? AND conversation = ?", (message, conversation)
+        )
+        if there.fetchone() is None:
+            raise HftermError(
+                "gone", "This message is no longer there.", "Open the conversation again."
+            )
 
     # -- an answer as it comes -------------------------------------------------------------------
 
@@ -270,11 +315,12 @@ class ConversationStore:
         with self._lock, troubles(self._file):
             self._keep(self._base, answer, tokens)
 
-    @staticmethod
-    def _keep(base: sqlite3.Connection, answer: int, tokens: Sequence[Token]) -> None:
+    def _keep(self, base: sqlite3.Connection, answer: int, tokens: Sequence[Token]) -> None:
+        # an answer that was deleted elsewhere, or made whole, takes no more
         base.executemany(
-            "INSERT INTO piece (message, token) VALUES (?, ?)",
-            [(answer, _pack(token)) for token in tokens],
+            "INSERT INTO piece (message, token) SELECT id, ? FROM message"
+            " WHERE id = ? AND writer = ?",
+            [(_packed(token), answer, self._writer) for token in tokens],
         )
 
     def finish(self, answer: int, note: AnswerNote) -> None:
@@ -299,6 +345,7 @@ class ConversationStore:
             (answer,),
         ).fetchone()
         if row is None:
+            base.execute("DELETE FROM piece WHERE message = ?", (answer,))
             return  # deleted meanwhile
         text = row[0] + "".join(token.text for token in pieces)
         base.execute(
@@ -317,21 +364,25 @@ class ConversationStore:
 
     def tokens(self, message: int) -> tuple[Token, ...]:
         """The tokens of an answer; none when they are not known."""
-        rows = self._all("SELECT tokens, writer FROM message WHERE id = ?", message)
-        if not rows:
-            return ()
-        tokens, writer = rows[0]
-        if writer is not None:
-            return self._pieces(message)
-        return _tokens.decode(cast("bytes", tokens)) if tokens is not None else ()
+        with self._read():
+            rows = self._all("SELECT tokens, writer FROM message WHERE id = ?", message)
+            if not rows:
+                return ()
+            tokens, writer = rows[0]
+            if writer is not None:
+                return self._pieces(message)
+            return _tokens.decode(cast("bytes", tokens)) if tokens is not None else ()
 
     def _fold_forsaken(self) -> None:
         """Make whole what a process that is gone was writing."""
         rows = self._all("SELECT id, writer, note FROM message WHERE writer IS NOT NULL")
         for id_, writer, note in rows:
-            if not _writes_still(cast("str", writer)):
+            with troubles(self._file):
+                mark = _mark.decode(cast("bytes", writer))
+                told = _note.decode(cast("bytes", note))
+            if not is_alive(mark):
                 with self._change() as base:
-                    self._fold(base, cast("int", id_), _note.decode(cast("bytes", note)))
+                    self._fold(base, cast("int", id_), told)
 
 
 def _text(text: str) -> str:
@@ -339,18 +390,8 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _writer(pid: int) -> str:
-    """A process and when it started: numbers are used again."""
-    import psutil
-
-    return f"{pid} {psutil.Process(pid).create_time():.2f} {psutil.boot_time():.0f}"
-
-
-def _writes_still(writer: str) -> bool:
-    import psutil
-
-    pid = int(writer.split(maxsplit=1)[0])
+def _packed(token: Token) -> bytes:
     try:
-        return _writer(pid) == writer
-    except psutil.NoSuchProcess:
-        return False
+        return _pack(token)
+    except UnicodeEncodeError:
+        return _pack(msgspec.structs.replace(token, text=_text(token.text), name=_text(token.name)))

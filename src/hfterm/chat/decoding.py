@@ -71,7 +71,7 @@ class SlowDecoder:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, before: Sequence[int]) -> None:
         self._tokenizer = tokenizer
         self._ids = list(before)[-8:]
-        self._shown = self._text()
+        self._shown = self._text().rstrip(INCOMPLETE)
 
     def _text(self) -> str:
         return str(self._tokenizer.decode(self._ids, skip_special_tokens=True))
@@ -141,18 +141,26 @@ class StopText:
         if not self._stops:
             return text
         held = self._held + text
-        places = [place for stop in self._stops if (place := held.find(stop)) >= 0]
-        if places:
+        keep = max(_overlap(held, stop) for stop in self._stops)
+        place = self._first(held)
+        if place is not None and place <= len(held) - keep:
             self.met = True
             self._held = ""
-            return held[: min(places)]
-        keep = max(_overlap(held, stop) for stop in self._stops)
+            return held[:place]
         self._held = held[len(held) - keep :]
         return held[: len(held) - keep]
+
+    def _first(self, text: str) -> int | None:
+        places = [place for stop in self._stops if (place := text.find(stop)) >= 0]
+        return min(places, default=None)
 
     def rest(self) -> str:
         """What was held back, when no more comes."""
         rest, self._held = self._held, ""
+        place = self._first(rest)
+        if place is not None:  # a longer stop string that began before it never came
+            self.met = True
+            return rest[:place]
         return rest
 
 

@@ -10,6 +10,7 @@ import importlib
 import os
 import secrets
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -145,6 +146,8 @@ class Loaded:
 
     def __init__(self, library: Library, llama: Any, context: int) -> None:
         self._library, self._llama = library, llama
+        # its own destructor fails noisily when the interpreter has taken its modules apart
+        weakref.finalize(self, llama.close)
         self._vocab = library.llama_model_get_vocab(llama.model)
         self._memory = library.llama_get_memory(llama.ctx)
         self._names: dict[int, str] = {}

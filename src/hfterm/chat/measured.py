@@ -66,9 +66,12 @@ class Measured:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._file.parent)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(known)))
-            Path(name).replace(self._file)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(msgspec.json.format(msgspec.json.encode(known)))
+                Path(name).replace(self._file)
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError:
             return  # a full disk costs only the recommendation
 

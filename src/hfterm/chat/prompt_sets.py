@@ -43,11 +43,13 @@ def read_prompts(path: str) -> list[str]:
     try:
         text = file.read_bytes().decode("utf-8-sig")
         if file.suffix == ".csv":
-            prompts = [_prompt(row, file.name) for row in csv.DictReader(io.StringIO(text))]
+            rows = csv.DictReader(io.StringIO(text))
+            prompts = [_prompt(row, f"row {at} of {file.name}") for at, row in enumerate(rows, 1)]
         elif file.suffix == ".jsonl":
-            prompts = [_prompt(json.loads(line), file.name) for line in text.split("\n") if line]
+            lines = [(at, line) for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+            prompts = [_from_json(line, f"line {at} of {file.name}") for at, line in lines]
         else:
-            prompts = text.splitlines()
+            prompts = text.split("\n")
     except OSError as error:
         raise HftermError(
             "not-read", f"{file} can't be read: {error.strerror}.", "Choose another file."
@@ -63,13 +65,24 @@ def read_prompts(path: str) -> list[str]:
     return found
 
 
-def _prompt(row: object, name: str) -> str:
+def _from_json(line: str, where: str) -> str:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        why = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deep"
+        raise HftermError(
+            "bad-file", f"{where} is no JSON: {why}.", 'Write {"prompt": "…"} on each line.'
+        ) from error
+    return _prompt(row, where)
+
+
+def _prompt(row: object, where: str) -> str:
     values = row if isinstance(row, dict) else {}
     for column in COLUMNS:
         if isinstance(value := values.get(column), str):
             return value
     raise HftermError(
-        "no-column", f"{name} has a row without {', '.join(COLUMNS)}.", "Name a column “prompt”."
+        "no-column", f"{where} has no {', '.join(COLUMNS)}.", "Name a column “prompt”."
     )
 
 

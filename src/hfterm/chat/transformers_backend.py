@@ -246,7 +246,11 @@ class _Record:
 
     def finish(self) -> None:
         """Let go of what was held back: no more comes."""
-        rest = "" if self.stops.met else self.stops.take(self._decoder.rest()) + self.stops.rest()
+        if self.stops.met:
+            return
+        rest = self.stops.take(self._decoder.rest())
+        if not self.stops.met:
+            rest += self.stops.rest()
         if rest:
             self.text += rest
             self._job.send(Token(-1, rest))
