@@ -39,6 +39,13 @@ class ChatDtype(StrEnum):
     FLOAT16 = "float16"
 
 
+class EngineName(StrEnum):
+    """What runs the model."""
+
+    TRANSFORMERS = "transformers"
+    LLAMA_CPP = "llama.cpp"
+
+
 def chat(
     model: Annotated[str, typer.Argument(help="Starter name, path or hub id.")],
     prompt: Annotated[
@@ -48,6 +55,10 @@ def chat(
     quant: Annotated[Quant, typer.Option(help="Quantize while loading.")] = Quant.NONE,
     dtype: Annotated[ChatDtype, typer.Option(help="dtype of the weights.")] = ChatDtype.AUTO,
     adapter: Annotated[str, typer.Option(help="A LoRA folder to put on top.")] = "",
+    engine: Annotated[
+        EngineName, typer.Option(help="What runs it; llama.cpp takes GGUF files.")
+    ] = EngineName.TRANSFORMERS,
+    url: Annotated[str, typer.Option(help="Of a server that speaks OpenAI's API.")] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
     context: Annotated[int, typer.Option(min=0, help="Tokens of the context; 0: all.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens.")] = 512,
@@ -70,7 +81,7 @@ def chat(
         raise typer.BadParameter("--json needs --prompt.")
     spec = LlmSpec(
         ref=model, dtype=dtype.value, quantization=quant.value, adapter=adapter, device=device,
-        context=context,
+        context=context, engine="server" if url else engine.value, url=url,
     )  # fmt: skip
     sampling = Sampling(
         temperature=0.0 if greedy else temperature, top_k=top_k, top_p=top_p, min_p=min_p,

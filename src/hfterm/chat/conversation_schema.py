@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import msgspec
 from hfterm.errors import HftermError
 
 VERSION = 1
+WAIT = 5.0
+"""Seconds that another process may hold the file."""
 
 SCHEMA = """
 CREATE TABLE conversation (
@@ -64,7 +67,7 @@ def connect(file: Path | None) -> sqlite3.Connection:
             os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
             file.chmod(0o600)
         base = sqlite3.connect(
-            file or ":memory:", isolation_level=None, check_same_thread=False, timeout=5.0
+            file or ":memory:", isolation_level=None, check_same_thread=False, timeout=WAIT
         )
         try:
             _prepare(base, file)
@@ -82,7 +85,7 @@ def _prepare(base: sqlite3.Connection, file: Path | None) -> None:
             f"{file} was written by a newer hfterm (format {version}, this one knows {VERSION}).",
             "Update hfterm, or move the file away.",
         )
-    base.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(base)
     base.execute("PRAGMA synchronous = NORMAL")
     base.execute("PRAGMA secure_delete = ON")
     if version == 0:
@@ -97,6 +100,20 @@ def _prepare(base: sqlite3.Connection, file: Path | None) -> None:
                 for statement in _statements(SCHEMA):
                     base.execute(statement)
                 base.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _write_ahead(base: sqlite3.Connection) -> None:
+    """Turn the log on. SQLite does not wait for others by itself here, as it does elsewhere."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            base.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)  # whoever holds it tells nobody when it lets go
+        else:
+            return
 
 
 def _statements(script: str) -> Generator[str]:

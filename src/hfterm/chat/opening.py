@@ -17,6 +17,10 @@ def open_backend(spec: LlmSpec, job: Job) -> Backend:
         from hfterm.chat.server import ServerBackend
 
         return ServerBackend(spec, job)
+    if spec.engine == "llama.cpp":
+        from hfterm.chat.llama_backend import LlamaCppBackend
+
+        return LlamaCppBackend(spec, job)
     from hfterm.chat.transformers_backend import TransformersBackend
 
     return TransformersBackend(spec, job)
