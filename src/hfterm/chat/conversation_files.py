@@ -145,6 +145,10 @@ def import_conversations(store: ConversationStore, path: str) -> list[int]:
         found = [_decoded(line, f"line {at} of {source.name}") for at, line in lines]
     else:
         found = [_decoded(text, source.name)]
+    if not any(one.messages for one in found):
+        raise HftermError(
+            "no-messages", f"There are no messages in {source.name}.", "Choose another file."
+        )
     return [_keep(store, one) for one in found]
 
 

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -34,19 +34,22 @@ CREATE INDEX message_parent ON message (parent);
 CREATE INDEX message_unfinished ON message (writer) WHERE writer IS NOT NULL;
 CREATE TABLE piece (message INTEGER NOT NULL, token BLOB NOT NULL);
 CREATE INDEX piece_message ON piece (message);
+CREATE VIEW placed AS SELECT (conversation << 32) | id AS place, content FROM message;
 CREATE VIRTUAL TABLE said USING fts5 (
-    content, content = 'message', content_rowid = 'id', tokenize = 'unicode61', prefix = '1 2 3'
+    content, content = 'placed', content_rowid = 'place', tokenize = 'unicode61', prefix = '1 2 3'
 );
 CREATE TRIGGER message_added AFTER INSERT ON message BEGIN
-    INSERT INTO said (rowid, content) VALUES (new.id, new.content);
+    INSERT INTO said (rowid, content) VALUES ((new.conversation << 32) | new.id, new.content);
     UPDATE conversation SET messages = messages + 1 WHERE id = new.conversation;
 END;
 CREATE TRIGGER message_changed AFTER UPDATE OF content ON message BEGIN
-    INSERT INTO said (said, rowid, content) VALUES ('delete', old.id, old.content);
-    INSERT INTO said (rowid, content) VALUES (new.id, new.content);
+    INSERT INTO said (said, rowid, content)
+        VALUES ('delete', (old.conversation << 32) | old.id, old.content);
+    INSERT INTO said (rowid, content) VALUES ((new.conversation << 32) | new.id, new.content);
 END;
 CREATE TRIGGER message_removed AFTER DELETE ON message BEGIN
-    INSERT INTO said (said, rowid, content) VALUES ('delete', old.id, old.content);
+    INSERT INTO said (said, rowid, content)
+        VALUES ('delete', (old.conversation << 32) | old.id, old.content);
     UPDATE conversation SET messages = messages - 1 WHERE id = old.conversation;
 END;
 """
@@ -63,8 +66,11 @@ def connect(file: Path | None) -> sqlite3.Connection:
     with troubles(file):
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # before SQLite makes it, and its companions like it, with the mode of the umask
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+            # Before SQLite makes it, and its companions like it, with the mode of the umask. One
+            # that is there is not opened: closing it would take the locks of another store of this
+            # process away.
+            with suppress(FileExistsError):
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             file.chmod(0o600)
         base = sqlite3.connect(
             file or ":memory:", isolation_level=None, check_same_thread=False, timeout=WAIT
@@ -87,6 +93,9 @@ def _prepare(base: sqlite3.Connection, file: Path | None) -> None:
         )
     _write_ahead(base)
     base.execute("PRAGMA synchronous = NORMAL")
+    base.execute(
+        "CREATE TEMP TABLE best (conversation INTEGER PRIMARY KEY, message INTEGER NOT NULL)"
+    )
     base.execute("PRAGMA secure_delete = ON")
     if version == 0:
         with transaction(base):
@@ -126,9 +135,18 @@ def _statements(script: str) -> Generator[str]:
             statement = ""
 
 
+SMALL = 2_000
+"""Blocks of an index (8 MB) that are put in order at once when something is deleted."""
+
+
 def forget_deleted(base: sqlite3.Connection) -> None:
-    """Take what was deleted out of the index and of the log as well: they keep it for later."""
-    base.execute("INSERT INTO said (said) VALUES ('optimize')")
+    """Take what was deleted out of the index and of the log as well: they keep it for later.
+
+    In a large index, for which that takes seconds, it stays until SQLite next puts it in order.
+    """
+    (blocks,) = base.execute("SELECT count(*) FROM said_data").fetchone()
+    if blocks <= SMALL:
+        base.execute("INSERT INTO said (said) VALUES ('optimize')")
     base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -138,10 +156,11 @@ def transaction(base: sqlite3.Connection, *, writes: bool = True) -> Generator[N
     base.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
     try:
         yield
+        base.execute("COMMIT")
     except BaseException:
-        base.execute("ROLLBACK")
+        if base.in_transaction:  # a full disk has ended it already
+            base.execute("ROLLBACK")
         raise
-    base.execute("COMMIT")
 
 
 @contextmanager

@@ -242,6 +242,7 @@ class ConversationStore:
         now = time.time()
         if parent is not None:
             self._check(base, conversation, parent)
+            self._see(base, parent)
         made = base.execute(
             "INSERT INTO message (conversation, parent, role, content, note, created, seen, writer)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -262,13 +263,7 @@ class ConversationStore:
         """Bring the branch through a message in sight, to what was last looked at below it."""
         with self._change() as base:
             self._check(base, conversation, message)
-            base.execute(
-                "WITH RECURSIVE above (id, parent) AS (SELECT id, parent FROM message WHERE id = ?"
-                " UNION ALL SELECT message.id, message.parent FROM message JOIN above"
-                " ON message.id = above.parent)"
-                " UPDATE message SET seen = ? WHERE id IN (SELECT id FROM above)",
-                (message, time.time()),
-            )
+            self._see(base, message)
             leaf = message
             while below := base.execute(
                 "SELECT id FROM message WHERE parent = ? ORDER BY seen DESC, id DESC LIMIT 1",
@@ -276,6 +271,17 @@ class ConversationStore:
             ).fetchone():
                 (leaf,) = below
             base.execute("UPDATE conversation SET leaf = ? WHERE id = ?", (leaf, conversation))
+
+    @staticmethod
+    def _see(base: sqlite3.Connection, message: int) -> None:
+        """Whoever looks at a message looks at the branch that leads to it."""
+        base.execute(
+            "WITH RECURSIVE above (id, parent) AS (SELECT id, parent FROM message WHERE id = ?"
+            " UNION ALL SELECT message.id, message.parent FROM message JOIN above"
+            " ON message.id = above.parent)"
+            " UPDATE message SET seen = ? WHERE id IN (SELECT id FROM above)",
+            (message, time.time()),
+        )
 
     @staticmethod
     def _check(base: sqlite3.Connection, conversation: int, message: int) -> None:
