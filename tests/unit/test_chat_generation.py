@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -272,3 +274,32 @@ def test_numbers_that_are_none_are_said(tiny: Path) -> None:
     with pytest.raises(HftermError) as raised:
         tell(llm, Ask(messages=user("Hi"), sampling=GREEDY))
     assert raised.value.kind == "not-finite"
+
+
+LIMITED = """
+import resource
+import transformers.models.llama.modeling_llama
+from hfterm.chat.transformers_backend import TransformersBackend
+from hfterm.chat.types import LlmSpec
+from hfterm.errors import HftermError
+from hfterm.job import Job
+
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 250_000_000,) * 2)
+try:
+    TransformersBackend(LlmSpec(ref="smollm2", dtype="float32"), Job())
+except HftermError as error:
+    print(error.kind, error.message, error.remedy, sep="|")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux' limits")
+def test_a_model_that_does_not_fit_names_the_figures_and_a_smaller_way() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=120, check=False
+    )
+    kind, message, remedy = done.stdout.strip().split("|")
+    assert kind == "memory", done.stderr
+    assert "its weights take 538 MB" in message
+    assert "are free" in message
+    assert "bfloat16 takes 269 MB" in remedy

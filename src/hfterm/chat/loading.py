@@ -16,6 +16,9 @@ from hfterm.errors import HftermError
 from hfterm.inference.loading import OpenModel, give_back, load_model
 from hfterm.job import Job
 from hfterm.models.building_lock import building
+from hfterm.models.devices import devices
+from hfterm.models.memory import gigabytes, weight_sizes
+from hfterm.models.opening import concrete_of, find, load_config
 from hfterm.models.types import ModelSpec
 from hfterm.system.own_memory import own_memory
 
@@ -42,7 +45,12 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
             the context is longer than the model's.
     """
     began = time.monotonic()
-    opened = load_model(model_spec(spec), job)
+    try:
+        opened = load_model(model_spec(spec), job)
+    except HftermError as error:
+        if error.kind != "memory":
+            raise
+        raise _no_memory(spec, job) from error
     tokenizer = opened.text
     context = _context(spec, opened)
     if spec.adapter:
@@ -68,6 +76,27 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
         base=opened.info,
     )
     return info, opened
+
+
+def _no_memory(spec: LlmSpec, job: Job) -> HftermError:
+    """Memory ran out while loading: with the figures, and the next smaller way of loading."""
+    config = load_config(find(spec.ref, job), allow_code=spec.allow_code)
+    sizes = weight_sizes(concrete_of(CAUSAL, config), config)
+    stored = "float32" if str(config.dtype) in ("None", "torch.float32") else "bfloat16"
+    way = spec.quantization if spec.quantization != "none" else spec.dtype
+    takes = sizes.get({"auto": stored, "float16": "bfloat16", "fp4": "nf4"}.get(way, way), 0)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    free = next((room.free for room in devices() if room.name.startswith(spec.device)), 0)
+    smaller = {name: size for name, size in sizes.items() if size < takes}
+    remedy = "Choose a smaller model, or free memory."
+    if smaller:
+        best = max(smaller, key=smaller.__getitem__)
+        remedy = f"{best} takes {gigabytes(smaller[best])}: F7, or --quant on the command line."
+    return HftermError(
+        "memory",
+        f"Memory ran out while {spec.ref} was loaded: its weights take {gigabytes(takes)} that "
+        f"way, and {gigabytes(free)} are free.",
+        remedy,
+    )
 
 
 def ends_of(opened: OpenModel) -> frozenset[int]:

@@ -36,7 +36,7 @@ from hfterm.models.opening import (
     report_of,
     with_base,
 )
-from hfterm.models.opening_errors import explain_loading, out_of_memory
+from hfterm.models.opening_errors import NO_MEMORY, explain_loading, out_of_memory
 from hfterm.models.overview import backbone_of
 from hfterm.models.types import LoadedInfo, LoadingReport, ModelSource, ModelSpec
 from hfterm.models.verdicts import modules_of
@@ -70,10 +70,6 @@ class OpenModel:
         return self.tokenizer
 
 
-_NO_MEMORY = ("out of memory", "can't allocate memory", "alloc_cpu", "bad_alloc")
-"""What torch and C++ say when there is none."""
-
-
 @contextmanager
 def memory_errors(what: str) -> Generator[None]:
     """Turn torch's ways to say that memory ran out into one error for people."""
@@ -91,7 +87,7 @@ def ran_out(error: BaseException | None) -> bool:
     """Whether an error, or one that it came from, says that there was no memory."""
     while error is not None:
         text = str(error).lower()
-        if isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY):
+        if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -8,6 +8,11 @@ from hfterm.errors import HftermError
 from hfterm.models.catalogue import model_types, unknown_architecture
 from hfterm.models.types import ModelSource
 
+NO_MEMORY = (
+    "out of memory", "can't allocate memory", "cannot allocate memory", "alloc_cpu", "bad_alloc",
+)  # fmt: skip
+"""What torch, safetensors, C++ and the system say when there is none."""
+
 
 def explain_config(source: ModelSource, error: Exception) -> HftermError:
     """Why a config can't be made, and what to do."""
@@ -73,7 +78,7 @@ def explain_loading(source: ModelSource, error: Exception) -> HftermError:
             f"{source.ref} has no weights here.",
             "Initialise it at random, or fetch the whole checkpoint.",
         )
-    if "can't allocate memory" in text or "out of memory" in text.lower():
+    if isinstance(error, MemoryError) or any(words in text.lower() for words in NO_MEMORY):
         return out_of_memory(source.ref)
     if "ignore_mismatched_sizes" in text or "size mismatch" in text.lower():
         number = str(source.labels) if source.labels else "the checkpoint's number"

@@ -82,10 +82,13 @@ writes it to a Markdown or JSON file, `o` (`alt+o`) takes conversations from one
         event.stop()
         self.query_one("#history-grid").focus()
 
-    @work(thread=True, exclusive=True, group="history", exit_on_error=False)
     def look(self) -> None:
-        """Ask the store, beside the interface."""
-        words = self.query_one("#history-search", Input).value
+        """Ask the store for what is searched."""
+        self._search(self.query_one("#history-search", Input).value)
+
+    @work(thread=True, exclusive=True, group="history", exit_on_error=False)
+    def _search(self, words: str) -> None:
+        """Beside the interface."""
         try:
             rows = self.session.store.list(words, limit=MOST)
         except HftermError as error:

@@ -208,6 +208,8 @@ class TalkPage(ChatPage):
             remedy = "alt+d leaves the oldest turns out; alt+n begins a new conversation."
         elif error.kind == "engine-died":
             remedy = "What came is kept. F5 loads the model again and goes on."
+            if not self._count:
+                remedy = "F7 shows what each way of loading takes; F5 tries again."
         self.notice.show(error.message, remedy)
 
     def stop(self) -> bool:
