@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import chat_models
+from hfterm.chat.code import chat_code
 from hfterm.chat.prompting import prompt
 from hfterm.chat.transformers_backend import TransformersBackend
 from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Sampling, Token
@@ -303,3 +304,21 @@ def test_a_model_that_does_not_fit_names_the_figures_and_a_smaller_way() -> None
     assert "its weights take 538 MB" in message
     assert "are free" in message
     assert "bfloat16 takes 269 MB" in remedy
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [GREEDY, Sampling(seed=5, temperature=0.9, min_p=0.05, top_k=20, max_new_tokens=12)],
+    ids=["greedy", "sampled"],
+)
+def test_the_script_gives_the_same_answer(sampling: Sampling) -> None:
+    llm = smollm2()
+    messages = (Message("system", "Be brief."), *user(FRANCE))
+    answer, _ = tell(llm, Ask(messages=messages, sampling=sampling))
+    code = chat_code(llm.info, messages, sampling)
+    assert "hfterm" not in code
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == answer.text.strip()
