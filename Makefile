@@ -53,6 +53,8 @@ bench: $(TEST_STAMP)
 	$(BIN)/python benchmarks/curves.py
 	$(BIN)/python benchmarks/chart.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/monitor.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/chat.py
+	$(BIN)/python benchmarks/conversations.py
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hfterm needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
