@@ -1,6 +1,6 @@
 """What every test directory shares: isolation from the user, the zoo, the starter kit, an engine.
 
-Makes `zoo`, `model_zoo`, `corpus`, `pty_terminal` and `hub_server` importable.
+Makes `zoo`, `model_zoo`, `corpus`, `pty_terminal`, `hub_server` and `chat_server` importable.
 """
 
 from __future__ import annotations

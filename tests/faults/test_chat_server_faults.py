@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import socket
 import ssl
 import subprocess
@@ -33,7 +34,7 @@ KEY = "sk-very-secret-1234567890"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HFTERM_API_KEY", raising=False)
     monkeypatch.setitem(sys.modules, "keyring", None)
-    monkeypatch.setattr("hfterm.chat.server.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("hfterm.chat.server_http.RETRY_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -93,6 +94,7 @@ def test_a_server_without_encryption_is_asked_for_it(server: ChatServer) -> None
     assert caught.value.kind == "certificate"
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
 def test_a_certificate_that_nobody_signed(tmp_path: Path) -> None:
     pem = tmp_path / "self.pem"
     made = subprocess.run(
@@ -295,7 +297,7 @@ def test_silence_is_an_error(
     pieces = [chunk("a")] if field == "STALLED_SECONDS" else []
     server.script = [Reply([*pieces, lambda: over.wait(60)])]
     backend = opened(server.url)
-    monkeypatch.setattr(f"hfterm.chat.server.{field}", 0.2)
+    monkeypatch.setattr(f"hfterm.chat.server_http.{field}", 0.2)
     with pytest.raises(HftermError, match="has sent nothing") as caught:
         backend.answer(ASK, Job())
     over.set()
