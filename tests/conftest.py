@@ -15,6 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+# Two tests at once share the cores; threads that wait by spinning would take them from each other.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 import pytest
 
 from zoo import build_zoo

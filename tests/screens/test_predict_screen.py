@@ -327,7 +327,7 @@ async def test_load_options_quantize_and_start_at_random(make_app: MakeApp) -> N
         await pilot.press("f7")
         await settled(pilot, lambda: isinstance(app.screen, LoadModal))
         app.screen.query_one("#load-quantization", Choice).focus()
-        await pilot.press("left")  # nf4
+        await pilot.press("left", "left")  # nf4
         app.screen.query_one("#load-labels", Input).focus()
         await pilot.press("3", "enter")
         await settled(pilot, lambda: not isinstance(app.screen, LoadModal))

@@ -193,11 +193,11 @@ class TalkPage(ChatPage):
 
     async def _settle(self) -> None:
         """The answer is over: its text once more as one, with its figures."""
-        path = self.session.path()
-        turns = self._turns(path)
-        if self._view is not None and turns and turns[-1].id == self._view.turn.id:
-            await self._view.settle(turns[-1])
-            self._view = None
+        turns = self._turns(self.session.path())
+        # what is still to be drawn of it is in its text: nothing is written into it any more
+        view, self._view, self._fresh = self._view, None, []
+        if view is not None and turns and turns[-1].id == view.turn.id:
+            await view.settle(turns[-1])
             self.post_message(Changed())
         else:
             await self.show()
