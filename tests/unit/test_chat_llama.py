@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from hfterm.chat import llama_backend
+from hfterm.chat import llama_library
 from hfterm.chat.gguf_files import GgufHeader, find_gguf, parts_of, read_header
 from hfterm.chat.llama_backend import LlamaCppBackend
 from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Sampling, Token
@@ -79,11 +79,11 @@ def test_a_header_says_what_a_context_takes(small: Path, monkeypatch: pytest.Mon
     small.write_bytes(gguf(HEADER[0], *numbers))
     header = read_header(small)
     assert header.per_token == 2 * 32 * 8 * (128 + 128)  # Llama 3's 128 kB
-    monkeypatch.setattr(llama_backend, "_free_memory", lambda: 8_000_000_000)
-    error = refused(lambda: llama_backend._context(LlmSpec(ref="it"), header))
+    monkeypatch.setattr(llama_library, "_free_memory", lambda: 8_000_000_000)
+    error = refused(lambda: llama_library._context(LlmSpec(ref="it"), header))
     assert error.kind == "memory"
     assert "17.2 GB" in error.message
-    assert llama_backend._context(LlmSpec(ref="it", context=8192), header) == 8192
+    assert llama_library._context(LlmSpec(ref="it", context=8192), header) == 8192
 
 
 @pytest.mark.parametrize(

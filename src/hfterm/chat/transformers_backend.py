@@ -9,25 +9,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
-from hfterm.chat.decoding import Decoder, StopText, TokenNames, decoder_for
-from hfterm.chat.distributions import Force, NotFinite, Seen, Watch
+from hfterm.chat.answer_record import AnswerRecord, room_for, without_end
+from hfterm.chat.decoding import TokenNames, decoder_for
+from hfterm.chat.distributions import Force, NotFinite, Watch
 from hfterm.chat.kept_cache import KeptCache
 from hfterm.chat.loading import load_llm
 from hfterm.chat.prompting import Prompt, prompt
 from hfterm.chat.types import (
-    Alternative,
     Answer,
     Ask,
     LlmInfo,
     LlmSpec,
     Sampling,
-    StopReason,
-    Token,
 )
 from hfterm.errors import Cancelled, HftermError
-from hfterm.inference.loading import OpenModel, memory_errors
+from hfterm.inference.loading import memory_errors
 from hfterm.job import Job
-from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,38 +69,23 @@ class TransformersBackend:
                 are no numbers, or memory ran out.
         """
         began = time.monotonic()
-        opened, tokenizer = self._opened, self._opened.text
-        given = list(ask.prefix_ids)
-        while given and given[-1] in self._ends:  # it is to go on, not to end
-            given.pop()
+        tokenizer = self._opened.text
+        given = without_end(ask.prefix_ids, self._ends)
         asked = prompt(
             tokenizer, ask.messages, self._info.spec.ref, prefix=ask.prefix, prefix_ids=given
         )
-        room = self._room(asked, ask.sampling)
-        before = asked.ids[-len(given) :] if given else ()
-        record = _Record(
-            opened, decoder_for(tokenizer, before), ask.sampling, self._ends, job, began
+        room = room_for(len(asked.ids), self._info.context, ask.sampling)
+        names = TokenNames(tokenizer)
+        record = AnswerRecord(
+            decoder_for(tokenizer, given), names.of, ask.sampling, room, self._ends, job, began
         )
-        reused = 0
         try:
             with memory_errors("this answer"):
                 reused = self._generate(ask, asked, room, record, job)
         except BaseException:
             self._kept.forget()
             raise
-        record.finish()
-        return Answer(
-            text=record.text,
-            ids=tuple(record.ids),
-            tokens=record.count,
-            prompt_tokens=len(asked.ids),
-            reused_tokens=reused,
-            ttft=record.ttft,
-            seconds=time.monotonic() - began,
-            memory=own_memory(),
-            stop_reason=self._reason(record, room, ask.sampling),
-            prompt=asked.text,
-        )
+        return record.finish(asked.text, len(asked.ids), reused)
 
     def read(self, text: str, most: int, job: Job) -> tuple[list[int], np.ndarray]:
         """See `Backend`."""
@@ -120,20 +102,7 @@ class TransformersBackend:
             logits = cast("Tensor", forward(input_ids=tensor)["logits"])[0]
             return ids, torch.log_softmax(logits.float(), dim=-1).cpu().numpy()
 
-    def _room(self, asked: Prompt, sampling: Sampling) -> int:
-        """Tokens that may be generated."""
-        limit = self._info.context
-        if limit is None:
-            return sampling.max_new_tokens
-        if len(asked.ids) >= limit:
-            raise HftermError(
-                "context-full",
-                f"The conversation has {len(asked.ids):,} tokens and the context takes {limit:,}.",
-                "Drop the oldest turns, shorten a message, or begin a new conversation.",
-            )
-        return min(sampling.max_new_tokens, limit - len(asked.ids))
-
-    def _generate(self, ask: Ask, asked: Prompt, room: int, record: _Record, job: Job) -> int:
+    def _generate(self, ask: Ask, asked: Prompt, room: int, record: AnswerRecord, job: Job) -> int:
         """Run `generate`; how many tokens of the prompt came from the kept cache."""
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
@@ -191,69 +160,6 @@ class TransformersBackend:
                 logits_to_keep=1,
             )  # fmt: skip
         return True
-
-    def _reason(self, record: _Record, room: int, sampling: Sampling) -> StopReason:
-        if record.stopped:
-            return "stopped"
-        if record.stops.met:
-            return "stop string"
-        if record.ended:
-            return "end"
-        return "context full" if room < sampling.max_new_tokens else "length"
-
-
-class _Record:
-    """What came of an answer so far; sends each token on."""
-
-    def __init__(
-        self, opened: OpenModel, decoder: Decoder, sampling: Sampling, ends: frozenset[int],
-        job: Job, began: float,
-    ) -> None:  # fmt: skip
-        self._names = TokenNames(opened.text)
-        self._decoder = decoder
-        self._ends = ends
-        self._job = job
-        self._began = began
-        self.stops = StopText(sampling.stop)
-        self.ids: list[int] = []
-        self.text = ""
-        self.ttft = 0.0
-        self.count = 0
-        self.ended = False
-        self.stopped = False
-
-    def take(self, seen: Seen) -> bool:
-        """A token; whether to stop after it."""
-        if self.count == 0:
-            self.ttft = time.monotonic() - self._began
-        self.count += 1
-        text = self.stops.take(self._decoder.step(seen.id))
-        self.text += text
-        self.ended = seen.id in self._ends
-        self.ids.append(seen.id)
-        self._job.send(self._token(seen, text))
-        if self._job.cancelled is not None and self._job.cancelled():
-            self._job.partial = self.stopped = True
-        return self.stopped or self.stops.met
-
-    def _token(self, seen: Seen, text: str) -> Token:
-        name, *names = self._names.of([seen.id, *(id_ for id_, _ in seen.best)])
-        alternatives = tuple(
-            Alternative(id_, other, share)
-            for (id_, share), other in zip(seen.best, names, strict=True)
-        )
-        return Token(seen.id, text, name, seen.probability, seen.entropy, alternatives)
-
-    def finish(self) -> None:
-        """Let go of what was held back: no more comes."""
-        if self.stops.met:
-            return
-        rest = self.stops.take(self._decoder.rest())
-        if not self.stops.met:
-            rest += self.stops.rest()
-        if rest:
-            self.text += rest
-            self._job.send(Token(-1, rest))
 
 
 def _arguments(sampling: Sampling, ends: frozenset[int]) -> dict[str, object]:
