@@ -109,11 +109,12 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         let_alt_digits_through()
         # with few colours, or none, the terminal's own are used and none is computed
         self._shallow = color is not None and color.depth <= ColorDepth.COLORS_16
+        # the screen that is asked for is the first: another would be made, only to be left
+        self.DEFAULT_MODE = mode  # pyright: ignore[reportConstantRedefinition, reportAttributeAccessIssue]
         super().__init__(ansi_color=True if self._shallow else None)
         self.settings = settings or Settings()
         self._start = start or StartOptions()
         self._problems = list(problems)
-        self._first_mode = mode
         self._sampler: Sampler | None = None
         self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
@@ -159,8 +160,6 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
 
     async def on_mount(self) -> None:
         """The first screen and its first frame; everything else comes after that."""
-        if self._first_mode != self.current_mode:
-            await self.switch_mode(self._first_mode)
         self.call_after_refresh(self._first_frame)
 
     async def _first_frame(self) -> None:

@@ -54,7 +54,7 @@ def talk(app: HftermApp) -> TalkPage:
 async def ready(pilot: Pilot[None], **sampling: object) -> None:
     """The tab is there; answers are greedy unless said otherwise."""
     app = pilot.app
-    await settled(pilot, lambda: talk(app).composer.has_focus)
+    await settled(pilot, lambda: screen(app).talk is not None and talk(app).composer.has_focus)
     session = screen(app).session
     assert session is not None
     told = {"temperature": 0, "max_new_tokens": 24, **sampling}
