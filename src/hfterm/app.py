@@ -163,6 +163,9 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         self.call_after_refresh(self._first_frame)
 
     async def _first_frame(self) -> None:
+        self._watch_runs()
+        if self.current_mode == "train":  # which tab it opens is the runs' to say
+            await self.run_watch.looked.wait()
         self._start_engine()
         try:
             for screen in self._workbench_screens():
@@ -176,7 +179,6 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
             # what start-up made stays: not looking at it again keeps collections short
             gc.collect()
             gc.freeze()
-        self._watch_runs()
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
 

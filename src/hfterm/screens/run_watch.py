@@ -32,6 +32,8 @@ class RunWatch:
         self._changed = changed
         self._in_sight = in_sight
         self._now = asyncio.Event()
+        self.looked = asyncio.Event()
+        """Set once the runs have been looked at."""
         self.runs: list[Run] = []
 
     def look(self) -> None:
@@ -40,19 +42,23 @@ class RunWatch:
 
     async def watch(self) -> None:
         """Look until cancelled."""
-        while True:
-            self._now.clear()
-            runs = await asyncio.to_thread(_list)
-            if runs != self.runs:
-                active = {run.id for run in self.runs if run.active}
-                ended = [run for run in runs if run.id in active and not run.active]
-                self.runs = runs
-                self._changed(runs, ended)
-            busy = self._in_sight() or any(run.active for run in runs)
-            try:
-                await asyncio.wait_for(self._now.wait(), BUSY if busy else IDLE)
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._now.clear()
+                runs = await asyncio.to_thread(_list)
+                if runs != self.runs:
+                    active = {run.id for run in self.runs if run.active}
+                    ended = [run for run in runs if run.id in active and not run.active]
+                    self.runs = runs
+                    self._changed(runs, ended)
+                self.looked.set()
+                busy = self._in_sight() or any(run.active for run in runs)
+                try:
+                    await asyncio.wait_for(self._now.wait(), BUSY if busy else IDLE)
+                except TimeoutError:
+                    continue
+        finally:
+            self.looked.set()  # whoever waits for it is not to wait for ever
 
 
 def _list() -> list[Run]:

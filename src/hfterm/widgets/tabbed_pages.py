@@ -42,15 +42,21 @@ class TabbedPages(Vertical, Generic[P]):
             super().__init__()
             self.title = title
 
-    def __init__(self, entries: Sequence[TabEntry[P]], *, id: str | None = None) -> None:
+    def __init__(
+        self, entries: Sequence[TabEntry[P]], *, first: int = 0, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.entries = entries
+        self._first = first
         self._made: dict[str, P] = {}
         self._making = asyncio.Lock()
 
     def compose(self) -> ComposeResult:
         """Tabs and the place for pages."""
-        yield Tabs(*(Tab(entry.title, id=f"tab-{entry.title}") for entry in self.entries))
+        yield Tabs(
+            *(Tab(entry.title, id=f"tab-{entry.title}") for entry in self.entries),
+            active=f"tab-{self.entries[self._first].title}",
+        )
         yield Container(classes="pages")
 
     @property

@@ -100,7 +100,9 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
     async def fill(self) -> None:
         """The tabs."""
-        pages = TabbedPages[TrainPage](self._entries(), id="train-pages")
+        # who comes back while a run goes on wants to see it, and not wait for the form
+        first = MONITOR if any(run.active for run in self._runs) and not self._path else NEW
+        pages = TabbedPages[TrainPage](self._entries(), first=first, id="train-pages")
         await self.query_one("#train-panel").mount(pages)
         self.pages = pages
         await super().fill()
