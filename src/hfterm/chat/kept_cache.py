@@ -30,7 +30,7 @@ class KeptCache:
                 to the last bit; empty for none.
             ids: of the whole prompt.
         """
-        from transformers import DynamicCache
+        from hfterm.chat.growing_cache import growing_cache
 
         same = self._shared(ids) if conversation and conversation == self._conversation else 0
         cache = self._cache
@@ -38,7 +38,7 @@ class KeptCache:
         # a layer that slides has dropped what stood before its window
         fixed = cache is not None and (not cache.is_croppable or any(cache.is_sliding))
         if cache is None or same == 0 or (surplus and fixed):
-            cache, same = DynamicCache(config=config), 0
+            cache, same = growing_cache(config), 0
         elif surplus:
             cache.crop(-surplus)
         self._conversation, self._ids, self._cache = conversation, list(ids[:same]), cache
