@@ -28,7 +28,6 @@ from hfterm.widgets.text_panel import TextPanel
 
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
-    from hfterm.widgets.data_grid import GridSource
 
 LIVE = 0.35
 """Seconds without a key after which the model runs again, once it is loaded."""
@@ -57,11 +56,6 @@ class ModelScreen(WorkbenchScreen):
     def error_notice(self) -> Notice:
         """Where what goes wrong is said."""
         raise NotImplementedError
-
-    @property
-    def page(self) -> TabPage | None:
-        """The page in sight."""
-        return None
 
     def tabs(self) -> TabbedPages[TabPage] | None:
         """The tabs, once they are there."""
@@ -199,18 +193,6 @@ class ModelScreen(WorkbenchScreen):
         self.panel.describe(full)
         self.run_soon()
 
-    def action_tab(self, by: int) -> None:
-        """Go to a tab next to this one."""
-        tabs = self.tabs()
-        if tabs is not None:
-            tabs.step(by)
-
-    def action_go_to_tab(self, number: int) -> None:
-        """Go to a tab by its number."""
-        tabs = self.tabs()
-        if tabs is not None:
-            tabs.go_to(number)
-
     async def action_unload(self) -> None:
         """Let the model go: its process ends, and all its memory is free."""
         await self.model_engine.unload()
@@ -218,17 +200,9 @@ class ModelScreen(WorkbenchScreen):
 
     # -- what the application asks ---------------------------------------------------------------
 
-    def code(self) -> str:
-        """The page's script."""
-        return self.page.code() if self.page is not None else ""
-
     def copy_text(self) -> str:
         """The text."""
         return self.text
-
-    def exported(self) -> tuple[str, GridSource] | None:
-        """The page's table."""
-        return self.page.exported() if self.page is not None else None
 
     def again(self) -> None:
         """Run again."""

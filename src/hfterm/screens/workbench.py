@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hfterm.system.samples import SystemSample
     from hfterm.training.store import Run
     from hfterm.widgets.data_grid import GridSource
+    from hfterm.widgets.tab_page import TabPage
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,23 @@ class ScreenCommand:
     title: str
     help: str
     action: str
+
+
+class PageTabs(Protocol):
+    """The tabs of a screen, whatever pages they hold."""
+
+    @property
+    def page(self) -> TabPage | None:
+        """The page in sight."""
+        ...
+
+    def step(self, by: int) -> None:
+        """Go to a tab next to this one."""
+        ...
+
+    def go_to(self, number: int) -> None:
+        """Go to a tab by its number."""
+        ...
 
 
 class ModelLoaded(Message):
@@ -121,11 +139,35 @@ class WorkbenchScreen(Screen[None]):
         """What the libraries of the engine that this screen uses print."""
         return self.engine.log_file
 
+    # -- its tabs ------------------------------------------------------------------------------
+
+    def tabs(self) -> PageTabs | None:
+        """The tabs, once they are there; None on a screen without."""
+        return None
+
+    @property
+    def page(self) -> TabPage | None:
+        """The page in sight."""
+        tabs = self.tabs()
+        return tabs.page if tabs is not None else None
+
+    def action_tab(self, by: int) -> None:
+        """Go to a tab next to this one."""
+        tabs = self.tabs()
+        if tabs is not None:
+            tabs.step(by)
+
+    def action_go_to_tab(self, number: int) -> None:
+        """Go to a tab by its number."""
+        tabs = self.tabs()
+        if tabs is not None:
+            tabs.go_to(number)
+
     # -- what the application's actions ask of a screen ------------------------------------
 
     def code(self) -> str:
         """The Python that reproduces what is shown; empty when there is nothing."""
-        return ""
+        return self.page.code() if self.page is not None else ""
 
     @property
     def script_name(self) -> str:
@@ -138,7 +180,7 @@ class WorkbenchScreen(Screen[None]):
 
     def exported(self) -> tuple[str, GridSource] | None:
         """(name, table) of what is shown, for export; None when there is nothing."""
-        return None
+        return self.page.exported() if self.page is not None else None
 
     def export_window(self) -> ModalScreen[None] | None:
         """The window that asks where to write; None when there is nothing to export."""
@@ -169,8 +211,8 @@ class WorkbenchScreen(Screen[None]):
             bar.show_runs(runs)
 
     def stop_work(self) -> bool:
-        """Stop long work. False when there was none."""
-        return False
+        """Stop what the page does. False when it does nothing."""
+        return self.page is not None and self.page.stop()
 
     def leave(self) -> bool:
         """Go from a text field to what it fills. False when the screen does not know where."""

@@ -34,7 +34,6 @@ from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 
 if TYPE_CHECKING:
     from hfterm.screens.chat.tokens import TokensPage
-    from hfterm.widgets.data_grid import GridSource
 
 TITLES = ("Talk", "Tokens", "Side", "Lab", "History")
 TALK, TOKENS, SIDE, LAB, HISTORY = range(len(TITLES))
@@ -130,6 +129,10 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         makers = (talk, tokens, side, lab, history)
         return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
 
+    def tabs(self) -> TabbedPages[ChatPage] | None:
+        """The tabs, once they are there."""
+        return self.pages
+
     @property
     def page(self) -> ChatPage | None:
         """The page in sight."""
@@ -218,16 +221,6 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         talk.composer.focus()
 
     # -- actions -------------------------------------------------------------------------------
-
-    def action_tab(self, by: int) -> None:
-        """Go to a tab next to this one."""
-        if self.pages is not None:
-            self.pages.step(by)
-
-    def action_go_to_tab(self, number: int) -> None:
-        """Go to a tab by its number."""
-        if self.pages is not None:
-            self.pages.go_to(number)
 
     def action_again(self) -> None:
         """Do again what the page does."""
@@ -324,21 +317,9 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
 
     # -- what the application asks -------------------------------------------------------------
 
-    def code(self) -> str:
-        """The page's script."""
-        return self.page.code() if self.page is not None else ""
-
     def copy_text(self) -> str:
         """The last answer."""
         return self.talk.copy_text() if self.talk is not None else ""
-
-    def exported(self) -> tuple[str, GridSource] | None:
-        """The page's table."""
-        return self.page.exported() if self.page is not None else None
-
-    def stop_work(self) -> bool:
-        """Stop what the page does; an answer keeps its part."""
-        return self.page is not None and self.page.stop()
 
     def again(self) -> None:
         """As F5."""

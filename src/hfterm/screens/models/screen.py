@@ -34,7 +34,6 @@ from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 if TYPE_CHECKING:
     from hfterm.engine.client import EngineStatus
     from hfterm.models.types import LoadedInfo
-    from hfterm.widgets.data_grid import GridSource
 
 TITLES = ("Classes", "Config", "Parameters", "Memory", "LoRA", "Compare", "Load")
 LOAD = TITLES.index("Load")
@@ -149,8 +148,7 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         makers = (classes, config, parameters, memory, lora, compare, load)
         return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
 
-    @property
-    def pages(self) -> TabbedPages[ModelPage] | None:
+    def tabs(self) -> TabbedPages[ModelPage] | None:
         """The tabs, once they are there."""
         return next(iter(self.query("#model-pages").results(TabbedPages)), None)
 
@@ -226,9 +224,8 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
 
     @on(TabbedPages.Opened)
     def _show_page(self) -> None:
-        pages = self.pages
-        if pages is not None and pages.page is not None and self.subject is not None:
-            pages.page.show(self.subject)
+        if self.page is not None and self.subject is not None:
+            self.page.show(self.subject)
 
     # -- what is chosen ------------------------------------------------------------------------
 
@@ -236,7 +233,7 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
     def _model_wanted(self, event: ModelList.Wanted) -> None:
         self.open_model(event.ref)
         self.remove_class("-listing")
-        if self.pages is not None:
+        if self.tabs() is not None:
             self.query_one("#model-pages Tabs").focus()
 
     def open_model(self, ref: str) -> None:
@@ -246,8 +243,9 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
 
     async def open_against(self, ref: str, other: str) -> None:
         """The Compare tab, with another model."""
-        if self.pages is not None:
-            page = await self.pages.open(TITLES.index("Compare"))
+        tabs = self.tabs()
+        if tabs is not None:
+            page = await tabs.open(TITLES.index("Compare"))
             page.query_one("#compare-with", Input).value = other
         self.open_model(ref)
 
@@ -275,16 +273,14 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         self.query_one("#models-search").focus()
 
     def action_tab(self, by: int) -> None:
-        """Go to a tab next to this one."""
-        if self.pages is not None:
-            self.remove_class("-listing")
-            self.pages.step(by)
+        """Go to a tab next to this one, from the list too."""
+        self.remove_class("-listing")
+        super().action_tab(by)
 
     def action_go_to_tab(self, number: int) -> None:
-        """Go to a tab by its number."""
-        if self.pages is not None:
-            self.remove_class("-listing")
-            self.pages.go_to(number)
+        """Go to a tab by its number, from the list too."""
+        self.remove_class("-listing")
+        super().action_go_to_tab(number)
 
     def action_load(self) -> None:
         """Go to the Load tab, and into its form."""
@@ -300,11 +296,8 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
     @property
     def page(self) -> ModelPage | None:
         """The page in sight."""
-        return self.pages.page if self.pages is not None else None
-
-    def code(self) -> str:
-        """The page's script."""
-        return self.page.code() if self.page is not None else ""
+        tabs = self.tabs()
+        return tabs.page if tabs is not None else None
 
     @property
     def script_name(self) -> str:
@@ -316,16 +309,12 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         """The name of the class."""
         return self.subject.cls if self.subject is not None else ""
 
-    def exported(self) -> tuple[str, GridSource] | None:
-        """The page's table."""
-        return self.page.exported() if self.page is not None else None
-
     def stop_work(self) -> bool:
         """Stop what the page does, or the description."""
         if self.has_class("-listing"):
             self.action_list()
             return True
-        if self.page is not None and self.page.stop():
+        if super().stop_work():
             return True
         if self.job.display:
             self.workers.cancel_group(self, "describe")

@@ -232,10 +232,6 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
         batch = "_batch" if self.has_class("-alone") else ""
         return f"predict_{task}{batch}.py"
 
-    def stop_work(self) -> bool:
-        """Stop what the page does."""
-        return self.page is not None and self.page.stop()
-
     def adopt(self, info: LoadedInfo) -> None:
         """Use what another screen loaded, when a task has a use for its class."""
         task = next((task for task, auto in AUTO_OF.items() if auto == info.spec.auto), None)

@@ -30,7 +30,6 @@ from hfterm.widgets.text_panel import TextPanel, count
 if TYPE_CHECKING:
     from hfterm.job import Progress
     from hfterm.screens.tokenize.token_panel import TokenPanel
-    from hfterm.widgets.data_grid import GridSource
 
 SAMPLE = "¡Los Transformadores de Hugging Face son geniales! 👩🏽‍💻 Tokenization is fun."
 """The tutorial's sentence, an emoji of several code points, and English."""
@@ -366,10 +365,6 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def copy_text(self) -> str:
         """The text."""
         return self.subject.text
-
-    def exported(self) -> tuple[str, GridSource] | None:
-        """The page's table."""
-        return self.page.exported() if self.page is not None else None
 
     def stop_work(self) -> bool:
         """Stop what the page does, or the tokenizing of a file."""

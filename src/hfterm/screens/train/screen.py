@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from hfterm.screens.train.preview import PreviewPage
     from hfterm.training.preview_types import Preview
     from hfterm.training.store import Run
-    from hfterm.widgets.data_grid import GridSource
 
 TITLES = ("New", "Preview", "Runs", "Monitor", "Compare")
 NEW, PREVIEW, RUNS, MONITOR, COMPARE = range(len(TITLES))
@@ -159,6 +158,10 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         makers = (new, preview, runs, monitor, compare)
         return [TabEntry(title, make) for title, make in zip(TITLES, makers, strict=True)]
 
+    def tabs(self) -> TabbedPages[TrainPage] | None:
+        """The tabs, once they are there."""
+        return self.pages
+
     @property
     def page(self) -> TrainPage | None:
         """The page in sight."""
@@ -270,16 +273,6 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
     # -- actions -------------------------------------------------------------------------------
 
-    def action_tab(self, by: int) -> None:
-        """Go to a tab next to this one."""
-        if self.pages is not None:
-            self.pages.step(by)
-
-    def action_go_to_tab(self, number: int) -> None:
-        """Go to a tab by its number."""
-        if self.pages is not None:
-            self.pages.go_to(number)
-
     async def action_runs(self) -> None:
         """Go to the table of runs."""
         if self.pages is not None:
@@ -322,10 +315,6 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         for page in self.query("#page-New").results(TrainPage):
             page.query_one("#recipe-model-ref").value = ref  # pyright: ignore[reportAttributeAccessIssue]
 
-    def code(self) -> str:
-        """The page's script."""
-        return self.page.code() if self.page is not None else ""
-
     @property
     def script_name(self) -> str:
         """The recipe's."""
@@ -336,14 +325,6 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         from hfterm.screens.train.new import NewPage
 
         return self.page.copy_text() if isinstance(self.page, NewPage) else ""
-
-    def exported(self) -> tuple[str, GridSource] | None:
-        """The page's table."""
-        return self.page.exported() if self.page is not None else None
-
-    def stop_work(self) -> bool:
-        """Stop what the page does; runs go on."""
-        return self.page is not None and self.page.stop()
 
     def again(self) -> None:
         """Ask again."""
