@@ -121,9 +121,9 @@ class _Talk:
 
     async def open(self) -> LlmInfo:
         """Load the model."""
-        from hfterm.engine.chat_requests import OpenLlm
+        from hfterm.engine.llm import open_llm
 
-        return await self.engine.call(OpenLlm(spec=self.spec))
+        return await open_llm(self.engine, self.spec)
 
     async def answer(self, text: str, *, show: bool) -> Answer:
         """Ask; ctrl+c stops the answer and keeps the part."""

@@ -50,7 +50,7 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
     except HftermError as error:
         if error.kind != "memory":
             raise
-        raise _no_memory(spec, job) from error
+        raise no_memory(spec, job, "Memory ran out") from error
     tokenizer = opened.text
     context = _context(spec, opened)
     if spec.adapter:
@@ -78,8 +78,14 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
     return info, opened
 
 
-def _no_memory(spec: LlmSpec, job: Job) -> HftermError:
-    """Memory ran out while loading: with the figures, and the next smaller way of loading."""
+def no_memory(spec: LlmSpec, job: Job, what: str) -> HftermError:
+    """Memory ran out while loading: with the figures, and the next smaller way of loading.
+
+    Args:
+        spec: what was loaded, and how.
+        job: told how far looking at the config is.
+        what: how it showed.
+    """
     config = load_config(find(spec.ref, job), allow_code=spec.allow_code)
     sizes = weight_sizes(concrete_of(CAUSAL, config), config)
     stored = "float32" if str(config.dtype) in ("None", "torch.float32") else "bfloat16"
@@ -93,7 +99,7 @@ def _no_memory(spec: LlmSpec, job: Job) -> HftermError:
         remedy = f"{best} takes {gigabytes(smaller[best])}: F7, or --quant on the command line."
     return HftermError(
         "memory",
-        f"Memory ran out while {spec.ref} was loaded: its weights take {gigabytes(takes)} that "
+        f"{what} while {spec.ref} was loaded: its weights take {gigabytes(takes)} that "
         f"way, and {gigabytes(free)} are free.",
         remedy,
     )

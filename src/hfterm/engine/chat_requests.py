@@ -17,6 +17,15 @@ class OpenLlm(Request[LlmInfo], frozen=True, kw_only=True):
     spec: LlmSpec
 
 
+class ExplainKill(Request[tuple[str, str]], frozen=True, kw_only=True):
+    """(message, remedy): what loading takes and what is free, after a process was killed at it."""
+
+    RESULT: ClassVar[object] = tuple[str, str]
+    LANE: ClassVar[Lane] = "long"
+    spec: LlmSpec
+    what: str
+
+
 class AnswerPrompt(StreamingRequest[Answer, Token], frozen=True, kw_only=True):
     """The model's answer, token by token; it is loaded if it is not."""
 

@@ -43,6 +43,15 @@ def open_llm(request: ask.OpenLlm, job: Job) -> LlmInfo:
     return HOLDER.get(request.spec, job).info
 
 
+@HANDLERS.answers(ask.ExplainKill)
+def explain_kill(request: ask.ExplainKill, job: Job) -> tuple[str, str]:
+    """The figures."""
+    from hfterm.chat.loading import no_memory
+
+    error = no_memory(request.spec, job, request.what)
+    return error.message, error.remedy
+
+
 @HANDLERS.answers(ask.AnswerPrompt)
 def answer_prompt(request: ask.AnswerPrompt, job: Job) -> Answer:
     """Generate."""

@@ -12,8 +12,9 @@ from hfterm.chat.conversations import ConversationStore, title_of
 from hfterm.chat.measured import Measured
 from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Message, Sampling, Token
 from hfterm.chat.words import model_words
-from hfterm.engine.chat_requests import AnswerPrompt, OpenLlm
+from hfterm.engine.chat_requests import AnswerPrompt
 from hfterm.engine.client import EngineClient
+from hfterm.engine.llm import open_llm
 from hfterm.errors import HftermError
 from hfterm.job import Progress
 
@@ -56,7 +57,7 @@ class Session:
         """Load the model, unless it is."""
         if not self.ready or self.info is None:
             self.info = None
-            self.info = await self.engine.call(OpenLlm(spec=self.spec), show)
+            self.info = await open_llm(self.engine, self.spec, show)
         return self.info
 
     async def unload(self) -> None:

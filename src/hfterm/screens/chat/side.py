@@ -16,7 +16,8 @@ from textual.widgets import Static
 from hfterm.chat.prompt_sets import Reply, read_prompts, to_markdown
 from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Token
 from hfterm.chat.words import model_words
-from hfterm.engine.chat_requests import AnswerPrompt, OpenLlm
+from hfterm.engine.chat_requests import AnswerPrompt
+from hfterm.engine.llm import open_llm
 from hfterm.errors import HftermError
 from hfterm.paths import full_path
 from hfterm.screens.chat.page import ChatPage
@@ -192,7 +193,7 @@ first: the words at the beginning that are the same, and the share of all words 
         system = [Message("system", self.session.system)] if self.session.system else []
         ask = Ask(messages=(*system, Message("user", prompt)), sampling=self.session.sampling)
         try:
-            await each.engine.call(OpenLlm(spec=each.spec), self.job_line.show)
+            await open_llm(each.engine, each.spec, self.job_line.show)
             self.job_line.clear()
             answer = await each.engine.stream(
                 AnswerPrompt(spec=each.spec, ask=ask), self._take, self.job_line.show
