@@ -23,7 +23,9 @@ from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
 from hfterm.widgets.answer_column import AnswerColumn
 from hfterm.widgets.chat_tables import TokenRows
+from hfterm.widgets.composer import Composer
 from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.lab_chart import LabChart
 from hfterm.widgets.lab_table import LabRows
 from hfterm.widgets.modals import Prompt
 from hfterm.widgets.turn_view import TurnView
@@ -307,7 +309,95 @@ async def test_two_ways_side_by_side(make_app: MakeApp, tiny: Path, tmp_path: Pa
         assert len(grid.source) == 1
 
 
-async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path) -> None:
+async def test_two_samplings_of_one_model_side_by_side(make_app: MakeApp, tiny: Path) -> None:
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot, max_new_tokens=5)
+        await pilot.press("f4", "f4")
+        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
+        page = screen(app).page
+        assert isinstance(page, SidePage)
+
+        async def add() -> None:
+            await pilot.press("alt+a")
+            await settled(pilot, lambda: isinstance(app.screen, ChatLoadModal))
+            await pilot.press("alt+l")
+            await settled(pilot, lambda: not isinstance(app.screen, ChatLoadModal))
+
+        await add()
+        await settled(pilot, lambda: "This one is there already" in shown(app))
+        page.session.sampling = Sampling(temperature=0, max_new_tokens=9)
+        await add()
+        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 2)
+        app.screen.query_one("#side-composer").focus()
+        await pilot.press(*"Hello", "enter")
+        grid = app.screen.query_one("#side-grid", DataGrid)
+        await settled(pilot, lambda: len(grid.source) == 2 and not page.busy)
+        rows = [grid.source.values(at) for at in range(2)]
+        assert [(row[0], row[4]) for row in rows] == [
+            ("tiny-llama3", 5), ("tiny-llama3 · max new tokens 9", 9),
+        ]  # fmt: skip
+        first, second = page._contestants
+        assert first.engine is second.engine  # one model in memory, whatever is asked of it
+        # the first takes the other's, and is told apart no more
+        first.column.focus()
+        await pilot.press("alt+r", "f5")
+        await settled(
+            pilot, lambda: len(grid.source) == 2 and not page.busy and grid.source.values(0)[4] == 9
+        )
+
+
+async def test_a_stopped_answer_side_by_side_keeps_its_part(make_app: MakeApp) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot, max_new_tokens=400)
+        await pilot.press("f4", "f4")
+        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
+        page = screen(app).page
+        assert isinstance(page, SidePage)
+        page.query_one(Composer).put("Tell me a long story.")
+        await pilot.press("enter")
+        column = app.screen.query_one(AnswerColumn)
+        await settled(pilot, lambda: len(column.said) > 20)
+        await pilot.press("escape")
+        await settled(pilot, lambda: not page.busy)
+        (reply,) = page._replies
+        assert reply.answer is not None
+        assert reply.answer.stop_reason == "stopped"
+        assert column.said == reply.answer.text
+        assert "What came is kept" in shown(app)
+
+
+async def test_the_load_window_measures_and_recommends(make_app: MakeApp, tiny: Path) -> None:
+    app = make_app(mode="chat", model=str(tiny))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await pilot.press("f7")
+        await settled(pilot, lambda: isinstance(app.screen, ChatLoadModal))
+        window = app.screen
+        grid = window.query_one("#chat-ways", DataGrid)
+        await settled(pilot, lambda: "fits" in shown(app))
+        assert "F5 measures" in shown(app)
+        await pilot.press("f5")
+        assert isinstance(window, ChatLoadModal)
+        await settled(pilot, lambda: window._busy)
+        await settled(pilot, lambda: not window._busy)
+        rates = [grid.source.values(at)[5] for at in range(3)]
+        assert all(str(rate).lstrip("★ ") not in ("", "–") for rate in rates)
+        assert "was the fastest here" in shown(app)
+        best = next(at for at, rate in enumerate(rates) if "★" in str(rate))
+        # layers of this model are too narrow for nf4: said, and the others stand
+        assert "nf4 could not be measured" in shown(app)
+        grid.focus()
+        await pilot.press("home", *["down"] * best, "enter", "alt+l")
+        await settled(pilot, lambda: not isinstance(app.screen, ChatLoadModal))
+        spec = screen(app).session
+        assert spec is not None
+        way = ("float32", "bfloat16", "int8")[best]
+        assert (spec.spec.dtype, spec.spec.quantization) in ((way, "none"), ("auto", way))
+
+
+async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path, tmp_path: Path) -> None:
     app = make_app(mode="chat", model=str(tiny))
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
@@ -331,3 +421,20 @@ async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path) -> None
         assert half.agreement > 0.5
         assert whole8.perplexity == pytest.approx(full.perplexity, rel=0.2)
         assert gguf.error  # it is no GGUF file: said in its row, the others stand
+        # as bars, on screen and in a file
+        bars = page.query_one(LabChart)
+        assert "tokens a second" in str(bars.render())
+        assert "gguf" not in str(bars.render())
+        target = tmp_path / "lab.svg"
+        await pilot.press("alt+w")
+        await settled(pilot, lambda: isinstance(app.screen, Prompt))
+        app.screen.query_one(Input).value = str(target)
+        await pilot.press("enter")
+        await settled(pilot, target.exists)
+        drawn = target.read_text()
+        assert [word in drawn for word in ("bfloat16", "perplexity", str(tiny))] == [True] * 3
+        await settled(pilot, lambda: f"Wrote {target.name}"[:5] in shown(app))
+        # and the load window recommends by it
+        speeds = screen(app).session
+        assert speeds is not None
+        assert {"float32", "bfloat16", "int8"} == set(speeds.measured.of(str(tiny), "cpu"))

@@ -22,10 +22,10 @@ from hfterm.chat.decoding import (
     TokenNames,
     decoder_for,
 )
-from hfterm.chat.lab_types import WAYS, spec_of
+from hfterm.chat.lab_types import WAYS, WayResult, spec_of
 from hfterm.chat.measured import LEAST, Measured, Speed, fastest, way_of
 from hfterm.chat.prompt_sets import Reply, read_prompts, to_markdown
-from hfterm.chat.sampling_text import LIMITS, read_sampling, sampling_texts
+from hfterm.chat.sampling_text import LIMITS, read_sampling, sampling_difference, sampling_texts
 from hfterm.chat.types import Answer, LlmInfo, LlmSpec, Sampling
 from hfterm.chat.words import answer_words, how_words, loaded_words, model_words
 from hfterm.errors import HftermError
@@ -468,6 +468,29 @@ def test_speeds_are_kept_by_model_device_and_way(tmp_path: Path) -> None:
     measured.note(spec, msgspec.structs.replace(NOTE, seconds=3.0), 11)  # the last one counts
     assert measured.of("m", "cpu")["nf4"] == Speed((LEAST - 1) / 2, 1.0, 11)
     assert [path.name for path in file.parent.iterdir()] == ["speeds.json"]
+
+
+def test_a_speed_is_that_of_the_weights_own_dtype_when_none_was_asked_for(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "speeds.json")
+    measured.note(LlmSpec(ref="m"), NOTE, 1, "bfloat16")
+    measured.note(LlmSpec(ref="m", quantization="int8"), NOTE, 2, "bfloat16")
+    assert [*measured.of("m", "cpu")] == ["bfloat16", "int8"]
+
+
+def test_what_the_lab_measured_is_kept(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "speeds.json")
+    spec = LlmSpec(ref="m")
+    measured.note_way(spec, WayResult(way="nf4", tokens_per_s=9.0, ttft_s=0.5, memory=3))
+    measured.note_way(spec, WayResult(way="fp4", error="no memory"))
+    assert measured.of("m", "cpu") == {"nf4": Speed(9.0, 0.5, 3)}
+
+
+def test_a_sampling_is_told_from_another_by_its_fields() -> None:
+    usual = Sampling()
+    assert sampling_difference(usual, usual) == ""
+    other = Sampling(temperature=0, seed=3, stop=(",",))
+    assert sampling_difference(other, usual) == "temperature 0, stop \\,, seed 3"
+    assert sampling_difference(usual, other) == "temperature 0.7, stop none, seed none"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hfterm.chat.conversation_types import AnswerNote
+from hfterm.chat.lab_types import WayResult
 from hfterm.chat.types import LlmSpec
 
 LEAST = 16
@@ -29,11 +30,18 @@ class Speed(msgspec.Struct, frozen=True):
     memory: int
 
 
-def way_of(spec: LlmSpec) -> str:
-    """The way of loading, as it is looked up."""
+def way_of(spec: LlmSpec, dtype: str = "") -> str:
+    """The way of loading, as it is looked up.
+
+    Args:
+        spec: as it was asked for.
+        dtype: what the weights are in, for when that was left to the checkpoint.
+    """
     if spec.engine != "transformers":
         return spec.engine
-    return spec.quantization if spec.quantization != "none" else spec.dtype
+    if spec.quantization != "none":
+        return spec.quantization
+    return dtype if spec.dtype == "auto" and dtype else spec.dtype
 
 
 class Measured:
@@ -46,14 +54,23 @@ class Measured:
         """Speeds by way of loading."""
         return self._read().get(_key(ref, device), {})
 
-    def note(self, spec: LlmSpec, answer: AnswerNote, memory: int) -> None:
-        """Keep the speed of an answer that is long enough to tell."""
+    def note(self, spec: LlmSpec, answer: AnswerNote, memory: int, dtype: str = "") -> None:
+        """Keep the speed of an answer that is long enough to tell; `dtype` as in `way_of`."""
         spent = answer.seconds - answer.ttft
         if answer.tokens < LEAST or spent <= 0 or spec.engine == "server" or spec.adapter:
             return
-        known = self._read()
         speed = Speed((answer.tokens - 1) / spent, answer.ttft, memory)
-        known.setdefault(_key(spec.ref, spec.device), {})[way_of(spec)] = speed
+        self._keep(spec, way_of(spec, dtype), speed)
+
+    def note_way(self, spec: LlmSpec, result: WayResult) -> None:
+        """Keep what the quantization lab measured of a model; a way that failed is none."""
+        if not result.error and result.tokens_per_s and not spec.adapter:
+            speed = Speed(result.tokens_per_s, result.ttft_s, result.memory)
+            self._keep(spec, result.way, speed)
+
+    def _keep(self, spec: LlmSpec, way: str, speed: Speed) -> None:
+        known = self._read()
+        known.setdefault(_key(spec.ref, spec.device), {})[way] = speed
         self._write(known)
 
     def _read(self) -> dict[str, dict[str, Speed]]:

@@ -36,6 +36,16 @@ def sampling_texts(sampling: Sampling) -> dict[str, str]:
     }
 
 
+def sampling_difference(sampling: Sampling, other: Sampling) -> str:
+    """The fields that differ from another sampling's: ``temperature 0, top k 1``."""
+    theirs = sampling_texts(other)
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value or 'none'}"
+        for name, value in sampling_texts(sampling).items()
+        if value != theirs[name]
+    )
+
+
 def read_sampling(texts: Mapping[str, str]) -> Sampling:
     """The sampling that the texts say; `sampling_texts` the other way round.
 

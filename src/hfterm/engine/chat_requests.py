@@ -36,6 +36,16 @@ class AnswerPrompt(StreamingRequest[Answer, Token], frozen=True, kw_only=True):
     ask: Ask
 
 
+class WriteLab(Request[None], frozen=True, kw_only=True):
+    """Write the quantization lab's chart to `out`, by its ending: png or svg."""
+
+    RESULT: ClassVar[object] = None
+    LANE: ClassVar[Lane] = "long"
+    name: str
+    results: tuple[WayResult, ...]
+    out: str
+
+
 class MeasureWay(Request[WayResult], frozen=True, kw_only=True):
     """Load a model one way, measure it, and let it go."""
 

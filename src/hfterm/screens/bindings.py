@@ -10,6 +10,7 @@ from textual.screen import Screen
 from hfterm.screens.attention.figure import FigureModal
 from hfterm.screens.attention.screen import AttentionScreen
 from hfterm.screens.chat.history import HistoryPage
+from hfterm.screens.chat.lab import LabPage
 from hfterm.screens.chat.load_modal import ChatLoadModal
 from hfterm.screens.chat.screen import ChatScreen
 from hfterm.screens.chat.side import SidePage
@@ -51,6 +52,7 @@ OWNERS: tuple[type[DOMNode], ...] = (
     ChatScreen,
     TalkPage,
     TokensPage,
+    LabPage,
     SidePage,
     HistoryPage,
     ChatLoadModal,

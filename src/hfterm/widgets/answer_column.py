@@ -38,6 +38,11 @@ class AnswerColumn(VerticalScroll, can_focus=True):
         """The text."""
         yield self._text
 
+    def call_it(self, name: str) -> None:
+        """Another name."""
+        self._name = name
+        self.figures("")
+
     def figures(self, words: str) -> None:
         """Say how fast it was."""
         told = f" {self._name} · {words} " if words else f" {self._name} "

@@ -10,14 +10,23 @@ from hfterm.chat.types import Token
 from hfterm.models.memory_types import MemoryReport
 from hfterm.text import displayable, token_label
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows
-from hfterm.widgets.model_tables import FITS, size_text
+from hfterm.widgets.model_tables import FITS, bar, size_text
+
+BAR = 6
+"""Cells of a probability of 1."""
 
 UNSURE = 0.5
 """A probability below which a token was no clear choice."""
 
 
+def ways_shown(speeds: Mapping[str, Speed]) -> list[str]:
+    """The ways of loading that have a row: those whose memory is predicted, and those measured."""
+    predicted = ["float32", "bfloat16", "int8", "nf4"]
+    return predicted + [way for way in speeds if way not in predicted]
+
+
 def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: str) -> Rows:
-    """One row a way of loading: what it takes, whether it fits, how fast it was here."""
+    """One row a way of loading: what it takes, whether it fits, how it was here."""
     columns = (
         GridColumn(""),
         GridColumn("way"),
@@ -26,6 +35,7 @@ def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: 
         GridColumn("fits", most=40),
         GridColumn("tokens/s", right=True),
         GridColumn("first ms", right=True),
+        GridColumn("process MB", right=True),
     )
     best = fastest(dict(speeds))
     peaks = {
@@ -33,8 +43,9 @@ def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: 
         for judged in (report.plans if report is not None else ())
         if judged.plan.purpose == "inference"
     }
+    weights = report.weights if report is not None else {}
     cells: list[list[Cell]] = []
-    for way in ("float32", "bfloat16", "int8", "nf4"):
+    for way in ways_shown(speeds):
         judged = peaks.get(way)
         speed = speeds.get(way)
         fits = judged.verdicts[0] if judged is not None and judged.verdicts else None
@@ -43,11 +54,12 @@ def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: 
             [
                 Cell("▸" if way == chosen else "", "accent"),
                 Cell(way),
-                Cell(size_text(report.weights[way]) if report is not None else "–"),
+                Cell(size_text(size) if (size := weights.get(way)) else "–"),
                 Cell(size_text(judged.plan.total) if judged is not None else "–"),
                 Cell(f"{glyph} {fits.fit}: {fits.why}" if fits is not None else "–", tone),
                 Cell(f"{'★ ' if way == best else ''}{speed.tokens_per_s:.1f}" if speed else "–"),
                 Cell(f"{speed.ttft * 1000:,.0f}" if speed else "–"),
+                Cell(f"{speed.memory / 1e6:,.0f}" if speed and speed.memory else "–"),
             ]
         )
     return Rows(columns, cells)
@@ -98,7 +110,7 @@ class TokenRows:
             Cell(f"{token.id}" if token.id >= 0 else "–", "dim"),
             Cell(token_label(token.name or token.text)),
             Cell("–" if share is None else f"{share * 100:.1f}", tone),
-            Cell("" if share is None else _bar(share), "accent"),
+            Cell("" if share is None else bar(share, BAR), "accent"),
             Cell("–" if token.entropy is None else f"{token.entropy:.2f}"),
             Cell("–" if rank is None else str(rank), "warning" if rank not in (1, None) else ""),
             Cell(displayable(others), "dim"),
@@ -142,7 +154,7 @@ class AlternativeRows:
             Cell(str(other.id), "dim"),
             Cell(token_label(other.text)),
             Cell(f"{other.probability * 100:.1f}"),
-            Cell(_bar(other.probability), "accent"),
+            Cell(bar(other.probability, BAR), "accent"),
         )
 
     def values(self, index: int) -> Sequence[str | int | float | None]:
@@ -156,9 +168,3 @@ def _rank(token: Token) -> int | None:
     """Which of the most probable it was, from 1; None when it was none of those that are kept."""
     ids = [other.id for other in token.alternatives]
     return ids.index(token.id) + 1 if token.id in ids else None
-
-
-def _bar(share: float) -> str:
-    eighths = round(share * 8 * 6)
-    whole, part = divmod(eighths, 8)
-    return ("█" * whole + " ▏▎▍▌▋▊▉"[part].strip()).ljust(6)

@@ -9,20 +9,15 @@ from hfterm.text import displayable
 from hfterm.widgets.data_grid import Cell, GridColumn
 from hfterm.widgets.model_tables import size_text
 
-BAR = 10
-"""Cells of the longest bar."""
-
 
 class LabRows:
-    """A row a way; the fastest is marked, and bars stand beside sizes and speeds."""
+    """A row a way; the fastest is marked."""
 
     columns: Sequence[GridColumn] = (
         GridColumn("way"),
         GridColumn("size", right=True),
-        GridColumn("", name=""),
         GridColumn("load s", right=True),
         GridColumn("tokens/s", right=True),
-        GridColumn("", name=""),
         GridColumn("first ms", right=True),
         GridColumn("process MB", right=True),
         GridColumn("perplexity", right=True),
@@ -42,17 +37,14 @@ class LabRows:
         result = self.results[index]
         if result.error:
             dash = Cell("–", "dim")
-            return Cell(result.way), *[dash] * 10, Cell(displayable(result.error), "error")
-        size = max(each.size for each in self.results)
+            return Cell(result.way), *[dash] * 8, Cell(displayable(result.error), "error")
         speed = max(each.tokens_per_s for each in self.results)
         best = result.tokens_per_s == speed and len(self.results) > 1
         return (
             Cell(result.way),
             Cell(size_text(result.size)),
-            Cell(_bar(result.size, size), "dim"),
             Cell(f"{result.load_s:.1f}"),
             Cell(f"{'★ ' if best else ''}{result.tokens_per_s:.1f}"),
-            Cell(_bar(result.tokens_per_s, speed), "accent"),
             Cell(f"{result.ttft_s * 1000:,.0f}"),
             Cell(f"{result.memory / 1e6:,.0f}"),
             Cell(f"{result.perplexity:.2f}"),
@@ -65,13 +57,8 @@ class LabRows:
         """What is exported."""
         result = self.results[index]
         return (
-            result.way, result.size, None, result.load_s, result.tokens_per_s, None,
-            result.ttft_s * 1000, result.memory / 1e6, result.perplexity, result.kl,
+            result.way, result.size, result.load_s, result.tokens_per_s, result.ttft_s * 1000,
+            result.memory / 1e6, result.perplexity, result.kl,
             None if result.agreement is None else 100 * result.agreement,
             result.error or result.sample,
         )  # fmt: skip
-
-
-def _bar(value: float, most: float) -> str:
-    cells = round(BAR * value / most) if most > 0 else 0
-    return "▆" * cells + " " * (BAR - cells)

@@ -58,6 +58,17 @@ def answer_prompt(request: ask.AnswerPrompt, job: Job) -> Answer:
     return HOLDER.get(request.spec, job).answer(request.ask, job)
 
 
+@HANDLERS.answers(ask.WriteLab)
+def write_lab(request: ask.WriteLab, job: Job) -> None:
+    """Draw."""
+    from pathlib import Path
+
+    from hfterm.chat.lab_figure import write_figure
+
+    job.progress("drawing")
+    write_figure(request.name, request.results, Path(request.out))
+
+
 @HANDLERS.answers(ask.MeasureWay)
 def measure_way(request: ask.MeasureWay, job: Job) -> WayResult:
     """Measure."""

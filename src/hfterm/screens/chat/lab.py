@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual import work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input
 
 from hfterm.chat.lab_types import TEXT, WAYS, WayResult
+from hfterm.engine.chat_requests import WriteLab
 from hfterm.engine.lab import measure_ways
 from hfterm.engine.requests import ReadDocument
 from hfterm.errors import HftermError
@@ -16,6 +19,7 @@ from hfterm.paths import full_path
 from hfterm.screens.chat.page import ChatPage
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
+from hfterm.widgets.lab_chart import LabChart
 from hfterm.widgets.lab_table import LabRows
 from hfterm.widgets.numbers import whole_number
 
@@ -33,8 +37,14 @@ class LabPage(ChatPage):
 process of its own, and measures: the size of the weights, the time to load, tokens a second and the
 first token of a greedy answer, the memory of the process; and on a text: perplexity, the mean KL
 divergence of the next-token distribution from that of float32, and how often both hold the same
-token most probable. `Esc` stops after what is under way. `Ctrl+E` exports the table.
+token most probable. `Esc` stops after what is under way. `Ctrl+E` exports the table, `alt+w` writes
+the chart.
 """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("alt+w", "figure", "Figure", priority=True, id="lab.figure",
+                tooltip="Write the chart to a .png or .svg file"),
+    ]  # fmt: skip
 
     def __init__(self, engine: EngineClient, lab: EngineClient, session: Session, id: str) -> None:
         super().__init__(engine, id=id)
@@ -52,6 +62,7 @@ token most probable. `Esc` stops after what is under way. `Ctrl+E` exports the t
             id="lab-grid",
             empty="F5 loads the model in every way, measures each, and compares them here.",
         )
+        yield LabChart(id="lab-chart")
 
     def come(self) -> None:
         """The table."""
@@ -84,6 +95,8 @@ token most probable. `Esc` stops after what is under way. `Ctrl+E` exports the t
             text = document.text
         self._results = []
         self._asking += 1
+        self.query_one("#lab-grid", DataGrid).set_source(LabRows(()))
+        self.query_one(LabChart).show(())
         try:
             await measure_ways(
                 self._lab, self.session.spec, ways, self._add, show=self.job_line.show, text=text,
@@ -97,7 +110,30 @@ token most probable. `Esc` stops after what is under way. `Ctrl+E` exports the t
 
     def _add(self, result: WayResult) -> None:
         self._results.append(result)
+        self.session.measured.note_way(self.session.spec, result)
         self.query_one("#lab-grid", DataGrid).set_source(LabRows(self._results))
+        self.query_one(LabChart).show(self._results)
+
+    @work(group="lab-figure", exclusive=True, exit_on_error=False)
+    async def action_figure(self) -> None:
+        """Write the chart."""
+        from hfterm.widgets.modals import Prompt
+
+        if not self._results:
+            self.notice.show("Nothing was measured yet.", "F5 measures.", "note")
+            return
+        path = await self.app.push_screen_wait(
+            Prompt("Write the chart", "A .png or .svg; none is overwritten.", "quant-lab.png")
+        )
+        if not path:
+            return
+        name, out = self.session.spec.ref, full_path(path)
+        try:
+            await self.engine.call(WriteLab(name=name, results=tuple(self._results), out=out))
+        except HftermError as error:
+            self.notice.show_error(error)
+            return
+        self.notice.show(f"Wrote {out}.", severity="note")
 
     def exported(self) -> tuple[str, GridSource] | None:
         """The table."""

@@ -270,7 +270,9 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         from hfterm.screens.chat.load_modal import ChatLoadModal
 
         assert self.session is not None
-        spec = await self.app.push_screen_wait(ChatLoadModal(self.engine, self.session.spec))
+        spec = await self.app.push_screen_wait(
+            ChatLoadModal(self.engine, self.lab_engine, self.session)
+        )
         if spec is not None:
             await self._take(spec)
 

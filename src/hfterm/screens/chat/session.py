@@ -176,7 +176,7 @@ class Session:
             else:
                 self.store.discard(number)
         self.info = msgspec.structs.replace(info, memory=answer.memory or info.memory)
-        self.measured.note(self.spec, note, answer.memory)
+        self.measured.note(self.spec, note, answer.memory, info.dtype)
         return note
 
     def _messages(self, path: Sequence[ChatMessage]) -> list[Message]:

@@ -14,7 +14,8 @@ from textual.containers import Container
 from textual.widgets import Static
 
 from hfterm.chat.prompt_sets import Reply, read_prompts, to_markdown
-from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Token
+from hfterm.chat.sampling_text import sampling_difference
+from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Sampling, Token
 from hfterm.chat.words import model_words
 from hfterm.engine.chat_requests import AnswerPrompt
 from hfterm.engine.llm import open_llm
@@ -38,9 +39,14 @@ WRITE_EVERY = 0.25
 
 @dataclass
 class Contestant:
-    """A model as it is to be loaded, the process that holds it, and where its answer stands."""
+    """A model as it is to be loaded, how it is sampled, its process, and where its answer stands.
+
+    `words` tell it from the others.
+    """
 
     spec: LlmSpec
+    sampling: Sampling
+    words: str
     engine: EngineClient
     column: AnswerColumn
 
@@ -50,12 +56,14 @@ class SidePage(ChatPage):
 
     HELP = """\
 ## Side by side
-One prompt for several models, quantizations or adapters, one after the other, so that each has the
-machine for itself. `alt+a` adds one (the same form as `F7`), `alt+x` takes the focused one away,
-`z` (`alt+z`) shows one alone. `alt+o` takes a file of prompts: a line each, or a CSV or JSONL with
-a column “prompt”. The table has the mean of each over all prompts, and how far it agrees with the
-first: the words at the beginning that are the same, and the share of all words in the same order.
-`Ctrl+E` exports every answer, `alt+w` writes them as Markdown.
+One prompt for several models, quantizations, adapters or samplings, one after the other, so that
+each has the machine for itself. `alt+a` adds one (the same form as `F7`) with the sampling as it is
+on the Talk tab; `alt+r` has the focused one, or all, take that sampling. `alt+x` takes the focused
+one away, `z` (`alt+z`) shows one alone. `Esc` stops and keeps the part. `alt+o` takes a
+file of prompts: a line each, or a CSV or JSONL with a column “prompt”. The table has the mean of
+each over all prompts, and how far it agrees with the first: the words at the beginning that are the
+same, and the share of all words in the same order. `Ctrl+E` exports every answer, `alt+w` writes
+them as Markdown.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,6 +71,8 @@ first: the words at the beginning that are the same, and the share of all words 
                 tooltip="Add a model, or a way of loading it"),
         Binding("alt+x", "remove", "Remove", show=False, priority=True, id="side.remove",
                 tooltip="Take the focused model away, or the last one"),
+        Binding("alt+r", "resample", "Resample", show=False, priority=True, id="side.resample",
+                tooltip="The focused one, or all, take the sampling as it is on the Talk tab"),
         Binding("alt+z", "alone", "Alone", show=False, priority=True, id="side.alone",
                 tooltip="Show the focused answer alone, or all again"),
         Binding("z", "alone", "Alone", show=False, id="side.alone-letter",
@@ -100,7 +110,7 @@ first: the words at the beginning that are the same, and the share of all words 
         self.set_interval(WRITE_EVERY, self._write)
         self.query_one(Composer).call_it("Prompt for all")
         if self.session.spec.ref:
-            await self._join(self.session.spec)
+            await self._join(self.session.spec, self.session.sampling)
 
     def come(self) -> None:
         """The prompt."""
@@ -108,27 +118,61 @@ first: the words at the beginning that are the same, and the share of all words 
 
     # -- who takes part --------------------------------------------------------------------------
 
-    async def _join(self, spec: LlmSpec) -> None:
+    async def _join(self, spec: LlmSpec, sampling: Sampling) -> None:
         columns = self.query_one("#side-columns")
         await columns.query(".empty").remove()
-        self._made += 1
-        column = AnswerColumn(model_words(spec))
-        engine = self._pool.get(f"side-{self._made}")
-        self._contestants.append(Contestant(spec, engine, column))
+        words = self._words(spec, sampling)
+        column = AnswerColumn(words)
+        self._contestants.append(Contestant(spec, sampling, words, self._engine(spec), column))
         await columns.mount(column)
+
+    def _engine(self, spec: LlmSpec) -> EngineClient:
+        """Of the same model, however it is sampled, the same process."""
+        same = next((each.engine for each in self._contestants if each.spec == spec), None)
+        if same is None:
+            self._made += 1
+            same = self._pool.get(f"side-{self._made}")
+        return same
+
+    def _words(self, spec: LlmSpec, sampling: Sampling) -> str:
+        """A model, and how its sampling differs from that of the same one beside it."""
+        words = model_words(spec)
+        other = next((each for each in self._contestants if each.words == words), None)
+        if other is None:
+            return words
+        difference = sampling_difference(sampling, other.sampling)
+        return f"{words} · {difference}" if difference else words
 
     @work(group="side-window", exclusive=True, exit_on_error=False)
     async def action_add(self) -> None:
         """Ask which one."""
         from hfterm.screens.chat.load_modal import ChatLoadModal
 
-        spec = await self.app.push_screen_wait(ChatLoadModal(self.engine, self.session.spec))
+        spec = await self.app.push_screen_wait(
+            ChatLoadModal(self.engine, self._pool.get("lab"), self.session)
+        )
         if spec is None:
             return
-        if any(each.spec == spec for each in self._contestants):
-            self.notice.show("This one is there already.", "Change how it is loaded.", "warning")
+        sampling = self.session.sampling
+        if any((each.spec, each.sampling) == (spec, sampling) for each in self._contestants):
+            self.notice.show(
+                "This one is there already.",
+                "Change how it is loaded, or the sampling on the Talk tab.", "warning",
+            )  # fmt: skip
             return
-        await self._join(spec)
+        await self._join(spec, sampling)
+
+    def action_resample(self) -> None:
+        """Take the sampling of the conversation."""
+        if self.busy:
+            return
+        chosen = self._focused()
+        for each in [chosen] if chosen is not None else self._contestants:
+            each.sampling = self.session.sampling
+            each.words = ""  # it is not to be told from itself
+            each.words = self._words(each.spec, each.sampling)
+            each.column.call_it(each.words)
+        self.notice.show("The sampling is the Talk tab's.", "F5 asks the same again.", "note")
 
     async def action_remove(self) -> None:
         """Take one away; its process ends."""
@@ -137,9 +181,9 @@ first: the words at the beginning that are the same, and the share of all words 
         chosen = self._focused() or self._contestants[-1]
         self._contestants.remove(chosen)
         await chosen.column.remove()
-        await chosen.engine.unload()
-        words = model_words(chosen.spec)
-        self._replies = [reply for reply in self._replies if reply.model != words]
+        if all(each.engine is not chosen.engine for each in self._contestants):
+            await chosen.engine.unload()
+        self._replies = [reply for reply in self._replies if reply.model != chosen.words]
         self._show()
 
     def _focused(self) -> Contestant | None:
@@ -179,35 +223,48 @@ first: the words at the beginning that are the same, and the share of all words 
                 if len(prompts) > 1:
                     self.notice.show(f"Prompt {number:,} of {len(prompts):,}.", "", "note")
                 for each in list(self._contestants):
-                    await self._answer(each, prompt)
+                    if not await self._answer(each, prompt):
+                        self.notice.show("Stopped.", "What came is kept.", "note")
+                        return
         finally:
             self._asking -= 1
+            self._stop = None
             self._writing = None
             self.job_line.clear()
-        self.notice.clear()
+        if not any(reply.error for reply in self._replies):
+            self.notice.clear()
 
-    async def _answer(self, each: Contestant, prompt: str) -> None:
+    async def _answer(self, each: Contestant, prompt: str) -> bool:
+        """Have one answer a prompt; False when the user stopped it."""
         await each.column.begin()
         self._fresh, self._writing = [], each.column
-        words = model_words(each.spec)
+        words = each.words
         system = [Message("system", self.session.system)] if self.session.system else []
-        ask = Ask(messages=(*system, Message("user", prompt)), sampling=self.session.sampling)
+        ask = Ask(messages=(*system, Message("user", prompt)), sampling=each.sampling)
         try:
             await open_llm(each.engine, each.spec, self.job_line.show)
             self.job_line.clear()
+            self._stop = asyncio.Event()
             answer = await each.engine.stream(
-                AnswerPrompt(spec=each.spec, ask=ask), self._take, self.job_line.show
+                AnswerPrompt(spec=each.spec, ask=ask), self._take, self.job_line.show, self._stop
             )
         except HftermError as error:
-            each.column.figures("failed")
-            await each.column.settle(f"{error.message}\n\n{error.remedy}")
-            self._replies.append(Reply(prompt=prompt, model=words, error=str(error)))
-        else:
             self._writing = None
-            await each.column.settle(answer.text)
-            each.column.figures(_figures(answer))
-            self._replies.append(Reply(prompt=prompt, model=words, answer=answer))
+            part = each.column.said + "".join(self._fresh)
+            await each.column.settle(part or f"{error.message}\n\n{error.remedy}")
+            each.column.figures("failed")
+            self.notice.show_error(error)
+            self._replies.append(Reply(prompt=prompt, model=words, error=str(error)))
+            self._show()
+            return True
+        finally:
+            self._stop = None
+        self._writing = None
+        await each.column.settle(answer.text)
+        each.column.figures(_figures(answer))
+        self._replies.append(Reply(prompt=prompt, model=words, answer=answer))
         self._show()
+        return answer.stop_reason != "stopped"
 
     def _take(self, token: Token) -> None:
         self._fresh.append(token.text)
