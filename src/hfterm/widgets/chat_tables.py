@@ -30,10 +30,10 @@ def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: 
     columns = (
         GridColumn(""),
         GridColumn("way"),
+        GridColumn("tokens/s", right=True),
         GridColumn("weights", right=True),
         GridColumn("at its peak", right=True),
         GridColumn("fits", most=40),
-        GridColumn("tokens/s", right=True),
         GridColumn("first ms", right=True),
         GridColumn("process MB", right=True),
     )
@@ -54,10 +54,10 @@ def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: 
             [
                 Cell("▸" if way == chosen else "", "accent"),
                 Cell(way),
+                Cell(f"{'★ ' if way == best else ''}{speed.tokens_per_s:.1f}" if speed else "–"),
                 Cell(size_text(size) if (size := weights.get(way)) else "–"),
                 Cell(size_text(judged.plan.total) if judged is not None else "–"),
                 Cell(f"{glyph} {fits.fit}: {fits.why}" if fits is not None else "–", tone),
-                Cell(f"{'★ ' if way == best else ''}{speed.tokens_per_s:.1f}" if speed else "–"),
                 Cell(f"{speed.ttft * 1000:,.0f}" if speed else "–"),
                 Cell(f"{speed.memory / 1e6:,.0f}" if speed and speed.memory else "–"),
             ]

@@ -18,6 +18,7 @@ from hfterm.engine.client import EngineClient
 from hfterm.engine.lab import measure_ways
 from hfterm.engine.model_requests import EstimateMemory
 from hfterm.errors import HftermError
+from hfterm.job import Progress
 from hfterm.models.memory_types import MemoryReport
 from hfterm.models.types import ModelSpec
 from hfterm.text import foreign
@@ -123,6 +124,7 @@ the model in each way, one after the other (`Esc` stops that). `Enter` on a row 
             return
         model = ModelSpec(ref=spec.ref, auto="AutoModelForCausalLM", device=spec.device)
         request = EstimateMemory(spec=model, context=spec.context or CONTEXT)
+        self._job.show(Progress("looking what each way takes"))
         try:
             self._report = await self._engine.call(request, self._job.show)
         except HftermError as error:
