@@ -15,6 +15,7 @@ import pytest
 import chat_models
 
 HFTERM = Path(sys.executable).with_name("hfterm")
+CPU = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
 FRANCE = "What is the capital of France?"
 
 
@@ -109,3 +110,12 @@ def test_bench_quant_compares_with_the_first_way(tiny: Path) -> None:
     assert int8["kl"] >= 0
     assert int8["size"] < full["size"]
     assert run("bench-quant", str(tiny), "--ways", "int3").returncode == 2
+
+
+@pytest.mark.skipif("avx512_bf16" not in CPU, reason="this processor runs layers of any width")
+def test_layers_too_narrow_for_4_bits_are_named(tiny: Path) -> None:
+    done = run("chat", str(tiny), "--prompt", "Hi", "--quant", "nf4")
+    assert done.returncode == 1
+    assert "packs 64 inputs" in done.stderr
+    assert "q_proj has 32" in done.stderr
+    assert "int8" in done.stderr

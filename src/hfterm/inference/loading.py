@@ -253,7 +253,36 @@ def _pretrained(
         report = with_base(model, report, dry_run(base, cls, config, spec, job)[1])
     if spec.quantization == "none" and spec.device != "cpu":
         model = placed(model, spec.device)
+    elif spec.quantization in ("nf4", "fp4") and spec.device == "cpu":
+        _check_blocks(model, spec)
     return model, report
+
+
+BLOCK, ROWS = 64, 32
+"""Inputs, unless a weight says otherwise, and outputs of a layer that are packed at a time."""
+
+
+def _check_blocks(model: PreTrainedModel, spec: ModelSpec) -> None:
+    """Refuse what bitsandbytes would fail at with the first text.
+
+    Where the processor has bfloat16 of its own, 4-bit weights are packed anew before they are first
+    used, in blocks along a layer's inputs: `_convert_weight_packed_for_cpu`.
+    """
+    from bitsandbytes.nn.modules import Linear4bit, Params4bit
+
+    for name, layer in model.named_modules():
+        if not isinstance(layer, Linear4bit) or not layer.support_avx512bf16_for_cpu:
+            continue
+        state = cast("Params4bit", layer.weight).quant_state
+        block = (state.blocksize if state is not None else None) or BLOCK
+        if layer.in_features % block or layer.out_features % ROWS:
+            raise HftermError(
+                "narrow",
+                f"{spec.ref} can't run in {spec.quantization} on this processor: bitsandbytes "
+                f"packs {block} inputs and {ROWS} outputs of a layer at a time, and {name} has "
+                f"{layer.in_features} and {layer.out_features}.",
+                "Load it in int8 or bfloat16.",
+            )
 
 
 def placed(model: PreTrainedModel, device: str) -> PreTrainedModel:
