@@ -136,6 +136,39 @@ async def _train() -> None:
             (HERE / "train.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
+async def _chat() -> None:
+    """A question and an answer, in a folder of the picture's own."""
+    from hfterm.chat.types import Sampling
+    from hfterm.screens.chat.screen import ChatScreen
+    from hfterm.widgets.composer import Composer
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["XDG_DATA_HOME"] = home
+        app = HftermApp(mode="chat")
+        async with app.run_test(size=(120, 40)) as pilot:
+            await _until(pilot, lambda: app.screen.query_one(Composer).has_focus)
+            screen = app.workbench
+            assert isinstance(screen, ChatScreen)
+            assert screen.session is not None
+            assert screen.talk is not None
+            screen.session.sampling = Sampling(temperature=0, max_new_tokens=200)
+            await screen.talk.show()
+            for number, question in enumerate(("What is the capital of France?", QUESTION), 1):
+                screen.talk.composer.put(question)
+                await pilot.press("enter")
+                await _until(
+                    pilot,
+                    lambda count=2 * number: (
+                        len(screen.session.path()) == count and not screen.talk.busy
+                    ),
+                )
+            await pilot.pause(0.5)
+            (HERE / "chat.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
+QUESTION = "Name three rivers of Europe in a list, with the country where each begins."
+
+
 async def _until(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + TEXT_SECONDS
     while True:
@@ -155,3 +188,4 @@ if __name__ == "__main__":
     asyncio.run(_predict())
     asyncio.run(_attention())
     asyncio.run(_train())
+    asyncio.run(_chat())

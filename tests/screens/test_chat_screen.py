@@ -386,8 +386,8 @@ async def test_the_load_window_measures_and_recommends(make_app: MakeApp, tiny: 
         assert all(str(rate).lstrip("★ ") not in ("", "–") for rate in rates)
         assert "was the fastest here" in shown(app)
         best = next(at for at, rate in enumerate(rates) if "★" in str(rate))
-        # layers of this model are too narrow for nf4: said, and the others stand
-        assert "nf4 could not be measured" in shown(app)
+        # on some processors layers of this model are too narrow for nf4: said, the others stand
+        assert ("nf4 could not be measured" in shown(app)) == (grid.source.values(3)[2] == "–")
         grid.focus()
         await pilot.press("home", *["down"] * best, "enter", "alt+l")
         await settled(pilot, lambda: not isinstance(app.screen, ChatLoadModal))
