@@ -21,6 +21,7 @@ from hfterm.screens.chat.load_modal import ChatLoadModal
 from hfterm.screens.chat.screen import ChatScreen
 from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
+from hfterm.screens.chat.tokens import TokensPage
 from hfterm.widgets.answer_column import AnswerColumn
 from hfterm.widgets.chat_tables import TokenRows
 from hfterm.widgets.composer import Composer
@@ -307,6 +308,26 @@ async def test_two_ways_side_by_side(make_app: MakeApp, tiny: Path, tmp_path: Pa
         await pilot.press("alt+x")
         await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
         assert len(grid.source) == 1
+
+
+async def test_an_answer_on_other_screens(make_app: MakeApp) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        await say(pilot, FRANCE)
+        await answered(pilot, 2)
+        for key, mode in (("alt+k", "tokenize"), ("alt+a", "attention")):
+            await pilot.press("alt+t")
+            await settled(pilot, lambda: isinstance(screen(app).page, TokensPage))
+            grid = app.screen.query_one("#tokens-grid", DataGrid)
+            await settled(pilot, lambda: grid.has_focus and len(grid.source) == 8)  # noqa: B023
+            await pilot.press(key)
+            await settled(pilot, lambda: app.current_mode == mode)  # noqa: B023
+            # the prompt as the template made it, and the answer
+            await settled(pilot, lambda: "209 chars" in shown(app))
+            assert "<|im_start|>system" in shown(app)
+            await pilot.press("alt+6")
+            await settled(pilot, lambda: app.current_mode == "chat")
 
 
 async def test_two_samplings_of_one_model_side_by_side(make_app: MakeApp, tiny: Path) -> None:
