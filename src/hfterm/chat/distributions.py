@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import FloatTensor, LongTensor, Tensor
 
 ALTERNATIVES = 5
@@ -35,6 +35,34 @@ class NotFinite(Exception):
     """The model gave numbers that are none."""
 
 
+def seen(id_: int, logits: np.ndarray) -> Seen:
+    """What a model thought of a token, by its logits, float32[vocabulary].
+
+    In numpy and on one core: for one row that is several times faster than torch, which divides it
+    among threads.
+
+    Raises:
+        NotFinite: they are no numbers.
+    """
+    import numpy as np
+
+    shifted = logits - logits.max()
+    shares = np.exp(shifted)
+    total = float(shares.sum())
+    if not np.isfinite(total):
+        raise NotFinite
+    # 0 · -inf would be NaN; such a share is 0 and adds nothing
+    np.maximum(shifted, -1e30, out=shifted)
+    entropy = float(np.log(total) - np.dot(shares, shifted) / total)
+    probability = float(shares[id_]) / total
+    best: list[tuple[int, float]] = []
+    for _ in range(min(ALTERNATIVES, shares.size)):  # quicker than any partition of so many
+        at = int(shares.argmax())
+        best.append((at, float(shares[at]) / total))
+        shares[at] = -1.0
+    return Seen(id_, probability, entropy, tuple(best))
+
+
 class Watch:
     """A logits processor and a stopping criterion that see the same step.
 
@@ -46,29 +74,19 @@ class Watch:
 
     def __init__(self, each: Callable[[Seen], bool]) -> None:
         self._each = each
-        self._logs: Tensor | None = None
+        self._logits: Tensor | None = None
 
     def process(self, _: LongTensor, scores: FloatTensor) -> FloatTensor:
         """Look at the logits, float32[1, vocabulary]; they stay as they are."""
-        import torch
-
-        self._logs = torch.log_softmax(scores[0].float(), dim=-1)
+        self._logits = scores[0].float().clone()  # those after this one may write into it
         return scores
 
     def stop(self, sequences: LongTensor, _: object, **__: object) -> Tensor:
         """Look at the token that was chosen: int64[1, tokens]."""
         import torch
 
-        assert self._logs is not None
-        logs, id_ = self._logs, int(sequences[0, -1])
-        shares = logs.exp()
-        if math.isnan(float(shares.sum())):
-            raise NotFinite
-        best = shares.topk(min(ALTERNATIVES, shares.numel()))
-        # 0 · log 0 is 0, and not the NaN that a product makes of it
-        entropy = float(-torch.where(shares > 0, shares * logs, 0.0).sum())
-        pairs = zip(cast("list[int]", best.indices.tolist()), best.values.tolist(), strict=True)
-        stopped = self._each(Seen(id_, float(shares[id_]), entropy, tuple(pairs)))
+        assert self._logits is not None
+        stopped = self._each(seen(int(sequences[0, -1]), self._logits.cpu().numpy()))
         return torch.full((1,), stopped, dtype=torch.bool, device=sequences.device)
 
 

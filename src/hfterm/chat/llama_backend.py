@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from hfterm.chat.answer_record import AnswerRecord, room_for, without_end
-from hfterm.chat.distributions import ALTERNATIVES, Seen
+from hfterm.chat.distributions import NotFinite, seen
 from hfterm.chat.llama_library import Loaded, load_gguf
 from hfterm.chat.prompting import render
 from hfterm.chat.types import (
@@ -165,34 +165,17 @@ class LlamaCppBackend:
             logits = self._model.logits()
             id_ = choose(logits, force)
             force = -1
-            stop = record.take(self._seen(id_, logits))
+            try:
+                stop = record.take(seen(id_, logits))
+            except NotFinite:
+                raise HftermError(
+                    "not-finite",
+                    f"{self._info.spec.ref} gave numbers that are no numbers (NaN).",
+                    "The file may be damaged: fetch it again, or choose another quantization.",
+                ) from None
             if stop or left == 0:
                 return
             self._model.read([id_])
-
-    def _seen(self, id_: int, logits: np.ndarray) -> Seen:
-        """What the model thought of a token: the softmax of its logits, float32[vocabulary]."""
-        import numpy as np
-
-        shifted = logits - logits.max()
-        shares = np.exp(shifted)
-        total = float(shares.sum())
-        if not np.isfinite(total):
-            raise HftermError(
-                "not-finite",
-                f"{self._info.spec.ref} gave numbers that are no numbers (NaN).",
-                "The file may be damaged: fetch it again, or choose another quantization.",
-            )
-        # 0 · -inf would be NaN; such a share is 0 and adds nothing
-        np.maximum(shifted, -1e30, out=shifted)
-        entropy = float(np.log(total) - np.dot(shares, shifted) / total)
-        probability = float(shares[id_]) / total
-        best: list[tuple[int, float]] = []
-        for _ in range(min(ALTERNATIVES, shares.size)):  # quicker than any partition of so many
-            at = int(shares.argmax())
-            best.append((at, float(shares[at]) / total))
-            shares[at] = -1.0
-        return Seen(id_, probability, entropy, tuple(best))
 
 
 def _seed(sampling: Sampling) -> int:
