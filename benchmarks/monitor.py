@@ -218,11 +218,11 @@ def pressed_at_rest() -> list[float]:
 
 def pressed_while_training() -> list[float]:
     """Keys on a real run that trains on the same cores."""
-    from hfterm.training import store
+    from hfterm.training import run_control, store
     from hfterm.training.recipe_text import parse_recipe
 
-    run = store.create(parse_recipe(RECIPE.format(name="keys") + TRAINED))
-    store.start(run)
+    run = run_control.create(parse_recipe(RECIPE.format(name="keys") + TRAINED))
+    run_control.start(run)
     while store.read_run(run).progress.step < 120:
         if store.read_run(run).state.error is not None:
             sys.exit(f"The run ended: {store.read_run(run).state.error}")
@@ -231,14 +231,14 @@ def pressed_while_training() -> list[float]:
     still = store.read_run(run)
     if not still.active:
         sys.exit("The run ended before the keys did.")
-    store.kill(still)
+    run_control.kill(still)
     return found
 
 
 def main() -> None:
     """Print the tables."""
     isolate()
-    from hfterm.training import store
+    from hfterm.training import run_control, store
 
     folder = make_run("20260101-000000-long", STEPS, live=False)
     cold = opened()
@@ -255,7 +255,7 @@ def main() -> None:
             (f"bytes in {SECONDS:.0f} s at rest", rested(), "0"),
         ],
     )
-    store.delete(store.read_run(folder))
+    run_control.delete(store.read_run(folder))
     steps = 2000
     live = make_run("20260101-000000-live", steps, live=True)
     share, rate, lag = followed(live, steps)

@@ -62,14 +62,14 @@ def processors() -> float:
 
 def by_run(recipe_text: str) -> Took:
     """From making the run to seeing that it is finished."""
+    from hfterm.training import run_control
     from hfterm.training import run_files as files
-    from hfterm.training import store
     from hfterm.training.recipe_text import parse_recipe
 
     recipe = parse_recipe(recipe_text)
     before, began = processors(), time.monotonic()
-    folder = store.create(recipe)
-    store.start(folder)
+    folder = run_control.create(recipe)
+    run_control.start(folder)
     while files.state_of(folder).status in ("queued", "starting", "running"):
         time.sleep(0.02)
     wall = time.monotonic() - began

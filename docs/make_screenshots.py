@@ -111,13 +111,13 @@ eval_every = 20
 
 async def _train() -> None:
     """A real run, and the Monitor once it is over."""
-    from hfterm.training import store
+    from hfterm.training import run_control, store
     from hfterm.training.recipe_text import parse_recipe
 
     with tempfile.TemporaryDirectory() as home:
         os.environ["XDG_DATA_HOME"] = home
-        folder = store.create(parse_recipe(RECIPE))
-        store.start(folder)
+        folder = run_control.create(parse_recipe(RECIPE))
+        run_control.start(folder)
         while store.read_run(folder).status != "finished":
             if store.read_run(folder).state.error is not None:
                 raise SystemExit(f"The run ended: {store.read_run(folder).state.error}")

@@ -20,8 +20,8 @@ import pytest
 
 from hfterm import paths
 from hfterm.errors import HftermError
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import recipe_of
 from hfterm.training.run_types import (
@@ -434,13 +434,13 @@ def end_runs(isolated: None) -> Iterator[None]:
     for run in store.list_runs():
         if run.status == "queued":  # or its turn would come when another is killed
             with suppress(HftermError):
-                store.stop(run)
+                run_control.stop(run)
     for run in store.list_runs():
         worker, supervisor = run.state.worker, run.state.supervisor
         if not run.active or (supervisor is not None and supervisor.pid == mine):
             continue
         with suppress(HftermError):
-            store.kill(run)
+            run_control.kill(run)
         for mark in (worker, supervisor):
             if mark is not None:
                 wait_until(lambda mark=mark: gone(mark.pid), "a run's process to end")

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import recipe_of, with_values
 from hfterm.training.store import Run
@@ -78,14 +78,14 @@ def recipe(model: Path, rows: Path, *settings: str, name: str = "tiny") -> Recip
 
 def start(made: Recipe) -> Path:
     """Start a run of a recipe."""
-    folder = store.create(made)
-    store.start(folder)
+    folder = run_control.create(made)
+    run_control.start(folder)
     return folder
 
 
 def resume(folder: Path, *settings: str) -> None:
     """Resume a run that is over."""
-    store.resume(store.read_run(folder), settings)
+    run_control.resume(store.read_run(folder), settings)
 
 
 def wait_over(folder: Path) -> Run:

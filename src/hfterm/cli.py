@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hfterm import __version__, cli_attention, cli_chat, cli_models, cli_train
+from hfterm import __version__, cli_attention, cli_chat, cli_models, cli_runs, cli_train, cli_watch
 from hfterm.cli_work import ask, print_json, print_rows
 
 app = typer.Typer(
@@ -231,4 +231,6 @@ def keys(
 cli_models.register(app)
 cli_attention.register(app)
 cli_train.register(app)
+cli_runs.register(app)
+cli_watch.register(app)
 cli_chat.register(app)

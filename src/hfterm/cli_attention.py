@@ -19,7 +19,7 @@ from hfterm.attention.types import (
     Side,
     Which,
 )
-from hfterm.cli_work import code_allowed, failed, print_json, print_rows, run_work
+from hfterm.cli_work import AsJson, code_allowed, failed, print_json, print_rows, run_work
 from hfterm.errors import HftermError
 from hfterm.models.types import ModelSpec
 
@@ -53,7 +53,7 @@ def attention(
         bool, typer.Option("--allow-code", help="Ask whether the repository's Python may run.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write .png .svg .npz .csv")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a model on a text and print what its heads look at."""
     from hfterm.engine.model_requests import DescribeModel

@@ -13,7 +13,7 @@ import typer
 
 from hfterm.chat.lab_types import TEXT, WAYS, WayResult
 from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Message, Sampling, Token
-from hfterm.cli_work import failed, print_json, print_rows, run_work
+from hfterm.cli_work import AsJson, failed, print_json, print_rows, run_work
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
 from hfterm.text import displayable
@@ -74,7 +74,7 @@ def chat(
     ] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the answer.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of sampling.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Chat with a language model: one answer with --prompt, else line by line."""
     if as_json and prompt is None:
@@ -213,7 +213,7 @@ def bench_quant(
     ),
     text: Annotated[Path | None, typer.Option(help="A text file for perplexity and KL.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=2, help="Tokens to measure speed on.")] = 64,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a language model in several quantizations: size, speed, perplexity, agreement."""
     from hfterm.engine.lab import measure_ways

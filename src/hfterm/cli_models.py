@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hfterm.cli_work import ask, code_allowed, print_json, print_rows
+from hfterm.cli_work import AsJson, ask, code_allowed, print_json, print_rows
 from hfterm.inference.options import AUTO_OF, BatchOptions, TaskOptions
 from hfterm.models.types import ModelSpec
 
@@ -53,7 +53,6 @@ class PoolingName(StrEnum):
 
 
 Model = Annotated[str, typer.Argument(help="Starter name, path, hub id, architecture or config.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 Pickle = Annotated[
     bool, typer.Option("--allow-pickle", help="Also open .bin weights, which may run code.")
 ]
@@ -74,7 +73,7 @@ def classes(
     labels: Annotated[int | None, typer.Option(min=1, help="Labels of a head.")] = None,
     allow_pickle: Pickle = False,
     allow_code: Code = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which Auto and concrete classes a model can be, and what each would leave untrained."""
     from hfterm.engine.model_requests import DescribeModel
@@ -119,7 +118,7 @@ def memory(
     auto: Annotated[str, typer.Option("--class", help="Auto or concrete class.")] = "",
     rank: Annotated[int, typer.Option(min=1, help="Rank of LoRA.")] = 8,
     targets: Annotated[str, typer.Option(help="LoRA modules, or all-linear.")] = "",
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a model costs for inference and training, and whether it fits this machine."""
     from hfterm.engine.model_requests import EstimateMemory
@@ -187,7 +186,7 @@ def predict(
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Rows from all over.")] = False,
     allow_pickle: Pickle = False,
     allow_code: Code = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a task's head on texts or on a file, and print what it says."""
     from hfterm.cli_predict import predict_file, predict_texts

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import typer
 
-from hfterm.cli_work import failed, print_json, print_rows, run_work
-from hfterm.errors import HftermError
+from hfterm.cli_work import print_json, print_rows, run_work, tried
 from hfterm.inference.options import BatchOptions, TaskOptions
 from hfterm.inference.types import BatchTable, Prediction
 
@@ -89,13 +87,13 @@ def predict_file(
     from hfterm.widgets.exporting import check_target, write_table
 
     if out is not None:
-        _or_fail(lambda: check_target(out))
+        tried(lambda: check_target(out))
     table: BatchTable = ask(
         PredictRows(spec=spec, source=file, options=options, batch=batch), progress=True
     )
     rows = batch_rows(table)
     if out is not None:
-        _or_fail(lambda: write_table(rows, out, Job()))
+        tried(lambda: write_table(rows, out, Job()))
         typer.echo(f"Wrote {len(rows):,} rows to {out}", err=True)
     if as_json:
         shown: dict[str, object] = {
@@ -114,10 +112,3 @@ def predict_file(
             print_rows(confusion_rows(table.metrics))
     if table.note:
         typer.echo(displayable(table.note), err=True)
-
-
-def _or_fail(work: Callable[[], None]) -> None:
-    try:
-        work()
-    except HftermError as error:
-        raise failed(error) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 import typer
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hfterm.widgets.data_grid import GridSource
 
 R = TypeVar("R")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON, for programs.")]
 
 
 def run_work(work: Callable[[], Coroutine[None, None, R]]) -> R:
@@ -109,3 +111,11 @@ def print_rows(source: GridSource) -> None:
 
     for line in plain_table(source):
         typer.echo(line)
+
+
+def tried(work: Callable[[], R]) -> R:
+    """What `work` gives; what it fails of is said, and ends the command."""
+    try:
+        return work()
+    except HftermError as error:
+        raise failed(error) from None

@@ -22,8 +22,8 @@ import pytest
 
 import run_kit as kit
 from hfterm.errors import HftermError
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from hfterm.training.run_types import ProcessMark
 from waiting import wait_until
@@ -166,7 +166,7 @@ def test_a_run_goes_on_without_its_supervisor(model: Path, rows: Path) -> None:
     before = len(kit.rows_of(folder))
     assert kit.training_at(folder, before + 10).status == "running"
     with pytest.raises(HftermError, match="is running"):
-        store.start(folder)
+        run_control.start(folder)
     # both killed
     _kill(state.worker)
     run = store.read_run(folder)
@@ -179,7 +179,7 @@ def test_a_run_goes_on_without_its_supervisor(model: Path, rows: Path) -> None:
     run = kit.wait_for(folder, lambda run: len(kit.rows_of(folder)) > before + 3, "going on")
     _kill(run.state.supervisor)
     # it hears of a stop all the same, and what became of it is read from its own account
-    store.stop(store.read_run(folder))
+    run_control.stop(store.read_run(folder))
     assert store.read_run(folder).status in ("stopping", "stopped")
     run = kit.wait_for(folder, lambda run: run.status in kit.OVER, "over")
     assert run.status == "stopped"
@@ -192,8 +192,8 @@ def test_a_run_goes_on_without_its_supervisor(model: Path, rows: Path) -> None:
 STARTER = """
 import signal, sys
 from pathlib import Path
-from hfterm.training import store
-store.start(Path(sys.argv[1]))
+from hfterm.training import run_control, store
+run_control.start(Path(sys.argv[1]))
 print("started", flush=True)
 signal.pause()
 """
@@ -212,7 +212,7 @@ def _in_a_terminal(folder: Path) -> tuple[int, int]:
 
 def test_runs_outlive_their_starters_and_terminals(model: Path, rows: Path) -> None:
     """One terminal is closed, which ends its starter by a hang-up; of the other it is killed."""
-    folders = [store.create(_long(model, rows)) for _ in range(2)]
+    folders = [run_control.create(_long(model, rows)) for _ in range(2)]
     (one, first), (two, second) = (_in_a_terminal(folder) for folder in folders)
     for folder in folders:
         kit.training_at(folder, 1)
@@ -233,7 +233,7 @@ def test_runs_outlive_their_starters_and_terminals(model: Path, rows: Path) -> N
             os.kill(mark.pid, signal.SIGHUP)
         assert kit.training_at(folder, before + 20).status == "running"
     for folder in folders:
-        store.stop(store.read_run(folder))
+        run_control.stop(store.read_run(folder))
     assert [kit.wait_over(folder).status for folder in folders] == ["stopped", "stopped"]
 
 
@@ -290,11 +290,11 @@ def test_a_full_disk_is_said_and_mended(model: Path, rows: Path, small_disk: Pat
 def test_data_that_is_gone_is_named(model: Path, rows: Path) -> None:
     """Before the start, and before a resume."""
     away = rows.with_name("away.jsonl")
-    folder = store.create(_long(model, rows, "training.save_every=5"))
+    folder = run_control.create(_long(model, rows, "training.save_every=5"))
 
     def fails() -> None:
         rows.rename(away)
-        store.start(folder)
+        run_control.start(folder)
         run = kit.wait_over(folder)
         away.rename(rows)
         assert run.status == "failed"

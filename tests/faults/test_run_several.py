@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 import run_kit as kit
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from waiting import gone, wait_until
 
@@ -55,7 +55,7 @@ def test_it_trains_stops_and_goes_on(recipe: Recipe) -> None:
         os.kill(pid, signal.SIGHUP)
     before = len(kit.rows_of(folder))
     kit.training_at(folder, before + 5)
-    store.stop(store.read_run(folder))
+    run_control.stop(store.read_run(folder))
     run = kit.wait_over(folder)
     assert run.status == "stopped", f"{run.state.error}{kit.log_of(folder)}"
     (whole,) = files.whole_checkpoints(folder / files.CHECKPOINTS)
@@ -103,11 +103,11 @@ def test_it_stops_while_it_loads_and_while_it_evaluates(model: Path, tmp_path: P
     )  # fmt: skip
     folder = kit.start(recipe)
     kit.wait_for(folder, lambda run: run.progress.phase == "loading", "loading")
-    store.stop(store.read_run(folder))
+    run_control.stop(store.read_run(folder))
     assert kit.wait_over(folder).status == "stopped"
     kit.resume(folder)
     kit.wait_for(folder, lambda run: run.progress.phase == "evaluating", "evaluating")
-    store.stop(store.read_run(folder))
+    run_control.stop(store.read_run(folder))
     run = kit.wait_over(folder)
     assert run.status == "stopped", f"{run.state.error}{kit.log_of(folder)}"
     assert run.progress.step == 5

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import run_kit as kit
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.loop import mark_of
 from hfterm.training.recipe import Recipe
 from hfterm.training.store import Run
@@ -33,7 +33,7 @@ def whole(folder: Path) -> list[int]:
 
 
 def ask(folder: Path) -> None:
-    store.stop(store.read_run(folder))
+    run_control.stop(store.read_run(folder))
 
 
 def terminate_worker(folder: Path) -> None:

@@ -19,8 +19,8 @@ from hfterm.screens import run_watch
 from hfterm.screens.train.after import AfterModal
 from hfterm.screens.train.page import TrainPage
 from hfterm.screens.train.screen import TrainScreen
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import parse_recipe, read_recipe, write_recipe
 from hfterm.training.watching import Watched
@@ -1264,7 +1264,7 @@ async def test_compared_runs_that_are_deleted_go(make_app: MakeApp) -> None:
         await pilot.press("m")
         chart = app.screen.query_one("#runs-compare-chart", Chart)
         await settled(pilot, lambda: len(chart._chart_lines) == 3, "three curves")
-        store.delete(store.read_run(made[0]))
+        run_control.delete(store.read_run(made[0]))
         await settled(pilot, lambda: len(chart._chart_lines) == 2, "two curves")
         with suppress(KeyError):
             assert "fold1" not in str(table(app, "runs-compare-grid")[0].keys())

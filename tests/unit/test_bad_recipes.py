@@ -13,7 +13,7 @@ import pytest
 from training_fixtures import Rows, python, recipe_for, rows_of, write_rows
 
 from hfterm.errors import HftermError
-from hfterm.training import store
+from hfterm.training import run_control
 from hfterm.training.preflight import check
 from hfterm.training.recipe import Recipe
 
@@ -359,7 +359,7 @@ def test_the_library_knows_more(model_zoo: Zoo, tmp_path: Path, zoo: Zoo) -> Non
 
 def test_a_check_needs_no_torch(model_zoo: Zoo, tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.csv", rows_of(CLASSIFY))
-    folder = store.create(recipe_for(CLASSIFY, model_zoo["bert"], data))
+    folder = run_control.create(recipe_for(CLASSIFY, model_zoo["bert"], data))
     told = python("-c", (
         "import sys\n"
         "from pathlib import Path\n"

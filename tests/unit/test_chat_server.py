@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 
 import pytest
@@ -19,7 +20,7 @@ from hfterm.chat.server_key import FoundKey, key_for, store_key
 from hfterm.chat.server_stream import ChatReader, EventParser
 from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Sampling, Token
 from hfterm.errors import HftermError
-from hfterm.job import Job
+from hfterm.job import Job, Progress
 
 KEY = "sk-very-secret-1234567890"
 
@@ -181,10 +182,65 @@ def test_a_server_that_cannot_go_on_says_so(server: ChatServer) -> None:
     assert caught.value.kind == "no-continue"
 
 
+def document(fields: Sequence[str], **more: object) -> dict[str, object]:
+    """An OpenAPI document as FastAPI makes it."""
+    schema = {"properties": {name: {} for name in fields}, **more}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Chat"}}}
+    return {
+        "paths": {
+            "/v1/models": {"get": {}},
+            "/v1/chat/completions": {"post": {"requestBody": {"content": content}}},
+        },
+        "components": {"schemas": {"Chat": schema}},
+    }
+
+
+def test_a_server_that_would_begin_anew_is_not_asked_to_go_on(server: ChatServer) -> None:
+    backend = opened(server)
+    server.models = refusal(200, document(["messages", "stream"]))
+    for _ in range(2):
+        with pytest.raises(HftermError, match="no field “continue_final_message”") as caught:
+            backend.answer(asked(prefix="Once"), Job())
+        assert caught.value.kind == "no-continue"
+    assert [path for _, path, _, _ in server.asked] == ["/v1/models", "/openapi.json"]
+    assert backend.answer(asked(), Job()).text == "Hello there"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(404, {"detail": "Not Found"}),
+        refusal(401, {"detail": "Not yours"}),
+        Reply([b"<!doctype html>"], kind="text/html"),
+        refusal(200, document(["messages", "continue_final_message"])),
+        refusal(200, document(["messages"], additionalProperties=True)),
+        refusal(200, document([])),
+        refusal(200, {"paths": {"/v1/chat/completions": {"post": {"requestBody": 3}}}}),
+        refusal(200, {"paths": []}),
+    ],
+)
+def test_a_server_that_does_not_say_is_asked_to_go_on(server: ChatServer, answer: Reply) -> None:
+    backend = opened(server)
+    server.models = answer
+    assert backend.answer(asked(prefix="Once"), Job()).text == "Hello there"
+
+
+def test_whether_it_goes_on_is_asked_again_when_the_server_was_away(server: ChatServer) -> None:
+    def hang_up() -> None:
+        raise ConnectionAbortedError
+
+    backend = opened(server)
+    server.models = Reply(head=hang_up)
+    assert backend.answer(asked(prefix="Once"), Job()).text == "Hello there"
+    server.models = refusal(200, document(["messages"]))
+    with pytest.raises(HftermError, match="no field"):
+        backend.answer(asked(prefix="Once"), Job())
+
+
 @pytest.mark.parametrize(
     ("answer", "refused"),
     [
-        ({"detail": "Unexpected fields in the request: {'top_k', 'min_p'}"}, {"top_k", "min_p"}),
+        ({"detail": "Unexpected fields: {'top_k', 'min_p'}"}, {"top_k", "min_p"}),
         ({"error": {"message": "Unknown name: stream_options"}}, {"stream_options"}),
         ({"error": "logprobs is not supported"}, {"logprobs", "top_logprobs"}),
         ({"detail": [{"loc": ["body", "top_k"], "msg": "Extra inputs"}]}, {"top_k"}),
@@ -204,6 +260,39 @@ def test_a_field_that_is_refused_is_left_out_from_then_on(
     assert set(first) - set(second) == refused
     assert set(third) == set(second)
     assert all(name in backend.info.note for name in refused)
+
+
+def test_transformers_serve_takes_the_sampling_as_a_configuration(server: ChatServer) -> None:
+    words = "Unexpected fields in the request: {'min_p', 'top_k'}"
+    server.script = [refusal(422, {"detail": words}), said("yes")]
+    backend = opened(server)
+    backend.answer(asked(min_p=0.1), Job())
+    backend.answer(asked(temperature=0), Job())
+    backend.answer(asked(temperature=0, repetition_penalty=1.3, top_k=9), Job())
+    backend.answer(asked(top_k=0), Job())
+    first, second, greedy, penal, whole = server.bodies
+    assert "generation_config" not in first
+    assert not {"top_k", "min_p"} & set(second)
+    sampled = {"do_sample": True, "top_k": 50, "min_p": 0.1, "top_p": 0.95}
+    assert json.loads(second["generation_config"]) == sampled
+    assert "generation_config" not in greedy
+    assert json.loads(penal["generation_config"]) == {"repetition_penalty": 1.3}
+    assert json.loads(whole["generation_config"]) == {
+        "do_sample": True, "top_k": 0, "top_p": 0.95
+    }  # fmt: skip
+    assert "top_k" not in backend.info.note
+
+
+def test_a_configuration_may_be_refused_as_well(server: ChatServer) -> None:
+    refusals = [
+        refusal(422, {"detail": f"Unexpected fields in the request: {{'{name}'}}"})
+        for name in ("top_k", "generation_config")
+    ]
+    server.script = [*refusals, said("yes")]
+    backend = opened(server)
+    assert backend.answer(asked(), Job()).text == "yes"
+    assert not {"top_k", "generation_config"} & set(server.bodies[2])
+    assert "generation_config, top_k" in backend.info.note
 
 
 def test_max_tokens_has_another_name_at_some_servers(server: ChatServer) -> None:
@@ -329,6 +418,63 @@ def test_a_server_that_does_not_stream(server: ChatServer) -> None:
     server.script = [refusal(200, {"choices": [message], "usage": {"completion_tokens": 3}})]
     answer, _ = answered(server)
     assert (answer.text, answer.tokens) == ("All at once", 3)
+
+
+def test_what_comes_at_once_has_no_speed(server: ChatServer) -> None:
+    message = {"message": {"reasoning": "Hm", "content": "Well"}, "finish_reason": "stop"}
+    server.script = [refusal(200, {"choices": [message], "usage": {"completion_tokens": 9}})]
+    assert answered(server)[0].tokens_per_s == 0
+
+
+def test_a_stream_without_a_word_is_asked_for_in_one_piece(server: ChatServer) -> None:
+    words = "This model's maximum context length is 2048 tokens."
+    server.script = [Reply(), refusal(400, {"error": {"message": words}})]
+    backend = opened(server)
+    with pytest.raises(HftermError, match=words) as caught:
+        backend.answer(asked(), Job())
+    assert caught.value.kind == "context-full"
+    streamed, whole = server.bodies
+    assert (streamed["stream"], whole["stream"]) == (True, False)
+    assert "stream_options" not in whole
+    message = {"message": {"role": "assistant", "content": "Well"}, "finish_reason": "stop"}
+    server.script = [Reply([b": ping\n\n"]), refusal(200, {"choices": [message]})]
+    assert backend.answer(asked(), Job()).text == "Well"
+    server.script = [Reply()]
+    with pytest.raises(HftermError, match="ended it without a word"):
+        backend.answer(asked(), Job())
+
+
+def test_llama_cpp_python_is_not_asked_for_probabilities(server: ChatServer) -> None:
+    server.models = listing("tiny", owned_by="me", permissions=[])
+    backend = opened(server)
+    assert backend.answer(asked(), Job()).text == "Hello there"
+    assert not {"logprobs", "top_logprobs"} & set(server.bodies[0])
+    assert "loses characters" in backend.info.note
+
+
+@pytest.mark.parametrize("words", ['no "x"\n  in y', 'no "x"', "Out of memory"])
+def test_an_error_whose_quotes_break_its_json(server: ChatServer, words: str) -> None:
+    server.script = [Reply([f'data: {{"error": "{words}"}}\n\n'.encode()])]
+    with pytest.raises(HftermError) as caught:
+        opened(server).answer(asked(), Job())
+    assert caught.value.kind == "server"
+    assert caught.value.message == f"The server failed: {words.splitlines()[0]}"
+
+
+def test_a_wait_that_is_asked_for_is_counted(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("hfterm.chat.server.pause", lambda seconds, _: waited.append(seconds))
+    server.script = [refusal(429, {}, Retry_After="2.5"), said("now")]
+    stages: list[Progress] = []
+    assert opened(server).answer(asked(), Job(report=stages.append)).text == "now"
+    assert waited == [1, 1, 0.5]
+    assert [(stage.done, stage.total) for stage in stages if stage.total] == [
+        (0, 3),
+        (1, 3),
+        (2, 3),
+    ]
 
 
 def test_characters_that_packets_split(server: ChatServer) -> None:

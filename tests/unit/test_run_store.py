@@ -16,8 +16,8 @@ import pytest
 
 from hfterm import paths
 from hfterm.errors import HftermError
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import recipe_of, with_values
 from hfterm.training.run_types import ProcessMark, RunFailure, RunNotes, RunProgress, RunState
@@ -82,7 +82,7 @@ def mark_of(process: subprocess.Popen[bytes]) -> ProcessMark:
 
 
 def test_a_new_run_waits_in_the_queue() -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     run = store.read_run(folder)
     assert run.status == "queued"
     assert run.recipe == recipe()
@@ -91,7 +91,7 @@ def test_a_new_run_waits_in_the_queue() -> None:
 
 
 def test_runs_of_a_moment_have_folders_of_their_own() -> None:
-    names = {store.create(recipe()).name for _ in range(3)}
+    names = {run_control.create(recipe()).name for _ in range(3)}
     assert len(names) == 3
     assert len(store.list_runs()) == 3
 
@@ -101,15 +101,15 @@ def test_paths_are_kept_from_the_root(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "rows.csv").write_text("text,label\na,1\n")
     (tmp_path / "model").mkdir()
     made = recipe("data.ref=rows.csv", "model.ref=./model")
-    kept = store.read_run(store.create(made)).recipe
+    kept = store.read_run(run_control.create(made)).recipe
     assert kept is not None
     assert kept.data.ref == str(tmp_path / "rows.csv")
     assert kept.model.ref == str(tmp_path / "model")
     for ref in ("data/*.csv", "~/rows.csv"):
-        kept = store.with_full_paths(recipe(f"data.ref={ref}"))
+        kept = run_control.with_full_paths(recipe(f"data.ref={ref}"))
         assert kept.data.ref.startswith("/")
     for ref in ("reviews", "stanfordnlp/imdb"):
-        assert store.with_full_paths(recipe(f"data.ref={ref}")).data.ref == ref
+        assert run_control.with_full_paths(recipe(f"data.ref={ref}")).data.ref == ref
 
 
 def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(files, "save_recipe", full)
     with pytest.raises(HftermError, match="No space") as caught:
-        store.create(recipe())
+        run_control.create(recipe())
     assert caught.value.kind == "no-space"
 
 
@@ -128,7 +128,7 @@ def test_a_full_disk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_lives_while_one_of_its_two_processes_does(
     dead: ProcessMark, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     alive = mark_of(sleeper)
     for supervisor, worker in ((alive, None), (alive, dead), (dead, alive)):
         put(folder, status="running", supervisor=supervisor, worker=worker)
@@ -140,7 +140,7 @@ def test_a_run_lives_while_one_of_its_two_processes_does(
 def test_a_run_that_lost_its_supervisor_early_is_seen_to_train(
     dead: ProcessMark, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="starting", supervisor=dead, worker=mark_of(sleeper))
     assert store.true_state(folder).status == "starting"
     now = time.time()
@@ -153,7 +153,7 @@ def test_a_run_that_lost_its_supervisor_early_is_seen_to_train(
 
 @pytest.mark.parametrize("status", ["starting", "running", "stopping"])
 def test_both_killed_is_died_with_words(status: str, dead: ProcessMark) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status=status, supervisor=dead, worker=dead)
     state = store.true_state(folder)
     assert state.status == "died"
@@ -167,7 +167,7 @@ def test_both_killed_is_died_with_words(status: str, dead: ProcessMark) -> None:
 def test_an_end_that_nobody_wrote_down_is_read_from_the_outcome(
     status: str, dead: ProcessMark
 ) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="running", supervisor=dead, worker=dead, seconds=5.0)
     error = RunFailure("bad-data", "The data is bad.") if status == "failed" else None
     files.write_struct(folder / files.OUTCOME, files.Outcome(status=status, error=error))
@@ -178,7 +178,7 @@ def test_an_end_that_nobody_wrote_down_is_read_from_the_outcome(
 
 
 def test_of_several_processes_the_first_that_failed_says_why(dead: ProcessMark) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="running", supervisor=dead, worker=dead)
     cause, loss = RunFailure("bad-data", "The data is bad."), RunFailure("lost", "Gone.")
     for rank, error, age in ((1, cause, 10), (0, loss, 0)):
@@ -191,7 +191,7 @@ def test_of_several_processes_the_first_that_failed_says_why(dead: ProcessMark) 
 def test_another_start_of_the_machine_is_died(sleeper: subprocess.Popen[bytes]) -> None:
     alive = mark_of(sleeper)
     before = msgspec.structs.replace(alive, boot="another boot")
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="running", supervisor=before, worker=before)
     state = store.true_state(folder)
     assert state.status == "died"
@@ -202,7 +202,7 @@ def test_another_start_of_the_machine_is_died(sleeper: subprocess.Popen[bytes]) 
 def test_a_recycled_number_is_not_taken_for_the_run(sleeper: subprocess.Popen[bytes]) -> None:
     alive = mark_of(sleeper)
     other = msgspec.structs.replace(alive, started=alive.started - 60)
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="running", supervisor=other, worker=other)
     assert store.true_state(folder).status == "died"
     # nor is one that has ended and was not yet collected
@@ -211,7 +211,7 @@ def test_a_recycled_number_is_not_taken_for_the_run(sleeper: subprocess.Popen[by
 
 
 def test_a_starter_that_died_before_anybody_watched(dead: ProcessMark) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="starting", supervisor=dead)
     state = store.true_state(folder)
     assert state.status == "died"
@@ -220,7 +220,7 @@ def test_a_starter_that_died_before_anybody_watched(dead: ProcessMark) -> None:
 
 
 def test_a_run_of_another_machine_is_believed_while_it_beats() -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     there = ProcessMark(1, 1.0, "its boot")
     put(folder, status="running", supervisor=there, worker=there, host="another")
     assert store.read_run(folder).status == "running"
@@ -237,16 +237,16 @@ def test_a_run_of_another_machine_is_believed_while_it_beats() -> None:
 
 
 def test_a_broken_file_breaks_only_its_own_run() -> None:
-    good = store.create(recipe(name="good"))
+    good = run_control.create(recipe(name="good"))
     broken = {}
     for name, data in (
         (files.RECIPE, b"task = ["), (files.RECIPE, b"\xff\xfe"), (files.STATE, b"{"),
         (files.STATE, b""), (files.PROGRESS, b"[1]"), (files.NOTES, b"\xff"),
     ):  # fmt: skip
-        folder = store.create(recipe(name=f"broken-{len(broken)}"))
+        folder = run_control.create(recipe(name=f"broken-{len(broken)}"))
         (folder / name).write_bytes(data)
         broken[folder.name] = name
-    gone = store.create(recipe(name="gone"))
+    gone = run_control.create(recipe(name="gone"))
     (gone / files.STATE).unlink()
     (paths.runs_dir() / "no-run").mkdir()
     (paths.runs_dir() / "a-file").touch()
@@ -262,9 +262,9 @@ def test_a_broken_file_breaks_only_its_own_run() -> None:
 
 
 def test_a_broken_recipe_is_said_when_its_turn_comes() -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     (folder / files.RECIPE).write_text("name = [")
-    store.next_of_queue()
+    run_control.next_of_queue()
     wait_until(lambda: store.read_run(folder).status in OVER, "over")
     run = store.read_run(folder)
     assert run.status == "failed"
@@ -273,7 +273,7 @@ def test_a_broken_recipe_is_said_when_its_turn_comes() -> None:
 
 
 def test_files_are_read_again_only_when_they_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = [store.create(recipe(name=f"run-{number}")) for number in range(5)]
+    folders = [run_control.create(recipe(name=f"run-{number}")) for number in range(5)]
     read: list[Path] = []
     real = files.read_recipe_of
 
@@ -292,13 +292,13 @@ def test_files_are_read_again_only_when_they_changed(monkeypatch: pytest.MonkeyP
     assert read[5:] == [folders[2]]
     files.write_struct(folders[0] / files.PROGRESS, RunProgress(step=4, total_steps=9))
     assert next(run for run in store.list_runs() if run.path == folders[0]).progress.step == 4
-    store.delete(store.read_run(folders[1]))
+    run_control.delete(store.read_run(folders[1]))
     assert folders[1].name not in {run.id for run in store.list_runs()}
 
 
 def test_a_run_is_found_by_a_part_of_its_name() -> None:
-    one = store.create(recipe(name="alpha"))
-    two = store.create(recipe(name="alphabet"))
+    one = run_control.create(recipe(name="alpha"))
+    two = run_control.create(recipe(name="alphabet"))
     assert store.find_run(one.name).path == one
     assert store.find_run("alphabet").path == two
     assert store.find_run("last").path == two
@@ -313,9 +313,9 @@ def test_a_run_is_found_by_a_part_of_its_name() -> None:
 
 def test_the_queue_goes_on_after_each_that_fails() -> None:
     """Each supervisor starts the next one; nobody else does."""
-    folders = store.create_all(msgspec.structs.replace(unstartable(), folds=3))
+    folders = run_control.create_all(msgspec.structs.replace(unstartable(), folds=3))
     assert [run.path for run in store.queue_of(store.list_runs())] == folders
-    store.start_all(folders)
+    run_control.start_all(folders)
     wait_until(
         lambda: all(store.read_run(folder).status == "failed" for folder in folders), "all failed"
     )
@@ -327,29 +327,29 @@ def test_the_queue_goes_on_after_each_that_fails() -> None:
 
 
 def test_a_queued_run_changes_its_place_and_leaves() -> None:
-    names = [store.create(recipe(name=name)).name for name in ("one", "two", "three")]
-    store.move_in_queue(names[2], -1)
+    names = [run_control.create(recipe(name=name)).name for name in ("one", "two", "three")]
+    run_control.move_in_queue(names[2], -1)
     order = [names[0], names[2], names[1]]
     assert [run.id for run in store.queue_of(store.list_runs())] == order
-    store.move_in_queue(names[0], -1)
-    store.move_in_queue(names[1], 1)
+    run_control.move_in_queue(names[0], -1)
+    run_control.move_in_queue(names[1], 1)
     assert [run.id for run in store.queue_of(store.list_runs())] == order
-    store.move_in_queue(names[0], 1)
-    store.stop(store.find_run(names[2]))
+    run_control.move_in_queue(names[0], 1)
+    run_control.stop(store.find_run(names[2]))
     assert [run.id for run in store.queue_of(store.list_runs())] == [names[0], names[1]]
     assert store.find_run(names[2]).status == "stopped"
 
 
 def test_nothing_is_started_while_a_run_is_active(sleeper: subprocess.Popen[bytes]) -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="running", supervisor=mark_of(sleeper))
-    waiting = store.create(unstartable())
-    store.start_all([waiting], queue=True)
+    waiting = run_control.create(unstartable())
+    run_control.start_all([waiting], queue=True)
     assert store.read_run(waiting).status == "queued"
 
 
 def test_a_start_that_fails_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = store.create(recipe()), store.create(unstartable())
+    first, second = run_control.create(recipe()), run_control.create(unstartable())
     real = subprocess.run
 
     def refuse(command: list[str], **options: object) -> object:
@@ -358,7 +358,7 @@ def test_a_start_that_fails_lets_the_next_one_in(monkeypatch: pytest.MonkeyPatch
         return real(command, **options)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     monkeypatch.setattr(subprocess, "run", refuse)
-    assert store.next_of_queue() == second
+    assert run_control.next_of_queue() == second
     run = store.read_run(first)
     assert run.status == "failed"
     assert run.state.error is not None
@@ -370,14 +370,14 @@ def test_one_of_many_starts_wins(tmp_path: Path) -> None:
     """The run is slow to load, since its data is a pipe that nobody writes to."""
     pipe = tmp_path / "rows.jsonl"
     os.mkfifo(pipe)
-    folder = store.create(recipe(f"data.ref={pipe}"))
+    folder = run_control.create(recipe(f"data.ref={pipe}"))
     results: list[str] = []
     gate = threading.Barrier(4)
 
     def begin() -> None:
         gate.wait()
         try:
-            store.start(folder)
+            run_control.start(folder)
             results.append("started")
         except HftermError as error:
             results.append(error.kind)
@@ -391,11 +391,11 @@ def test_one_of_many_starts_wins(tmp_path: Path) -> None:
     state = files.state_of(folder)
     assert state.attempts == 1
     with pytest.raises(HftermError, match="is running"):
-        store.start(folder)
+        run_control.start(folder)
     with pytest.raises(HftermError, match="is running"):
-        store.delete(store.read_run(folder))
+        run_control.delete(store.read_run(folder))
     wait_until(lambda: files.state_of(folder).worker, "a worker")
-    store.kill(store.read_run(folder))
+    run_control.kill(store.read_run(folder))
     wait_until(lambda: store.read_run(folder).status in OVER, "over")
     assert store.read_run(folder).status in ("died", "failed")
 
@@ -410,28 +410,30 @@ def refused(action: Callable[[], object]) -> str:
 
 
 def test_what_makes_no_sense_is_refused() -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     run = store.read_run(folder)
-    assert refused(lambda: store.kill(run)) == "over"
-    assert refused(lambda: store.resume(run)) == "not-resumable"
+    assert refused(lambda: run_control.kill(run)) == "over"
+    assert refused(lambda: run_control.resume(run)) == "not-resumable"
     put(folder, status="finished")
     run = store.read_run(folder)
-    assert refused(lambda: store.stop(run)) == "over"
-    assert refused(lambda: store.resume(run)) == "not-resumable"
+    assert refused(lambda: run_control.stop(run)) == "over"
+    assert refused(lambda: run_control.resume(run)) == "not-resumable"
     put(folder, status="stopped")
     run = store.read_run(folder)
     for setting in ("model.ref=smollm2", "task=causal-lm", "method.name=lora"):
-        assert refused(lambda setting=setting: store.resume(run, [setting])) == "another-model"
+        assert (
+            refused(lambda setting=setting: run_control.resume(run, [setting])) == "another-model"
+        )
     adafactor = ["training.optimizer=adafactor"]
-    assert refused(lambda: store.resume(run, adafactor)) == "another-optimizer"
+    assert refused(lambda: run_control.resume(run, adafactor)) == "another-optimizer"
 
 
 def test_a_resumed_run_can_wait_and_says_what_changed(sleeper: subprocess.Popen[bytes]) -> None:
-    active = store.create(recipe(name="active"))
+    active = run_control.create(recipe(name="active"))
     put(active, status="running", supervisor=mark_of(sleeper))
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     put(folder, status="failed", error=RunFailure("nan-loss", "No number."))
-    store.resume(store.read_run(folder), ["training.learning_rate=1e-6"], queue=True)
+    run_control.resume(store.read_run(folder), ["training.learning_rate=1e-6"], queue=True)
     run = store.read_run(folder)
     assert run.status == "queued"
     assert run.state.error is None
@@ -443,17 +445,17 @@ def test_a_resumed_run_can_wait_and_says_what_changed(sleeper: subprocess.Popen[
 
 
 def test_a_deleted_run_is_gone() -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     (folder / "model").mkdir()
     (folder / "model" / "weights").write_bytes(b"0" * 5000)
-    assert store.delete(store.read_run(folder)) >= 5000
+    assert run_control.delete(store.read_run(folder)) >= 5000
     assert not folder.exists()
     assert store.list_runs() == []
 
 
 def test_notes_are_kept() -> None:
-    run = store.read_run(store.create(recipe()))
-    store.save_notes(run, RunNotes(note="the good one", tags=("best",)))
+    run = store.read_run(run_control.create(recipe()))
+    run_control.save_notes(run, RunNotes(note="the good one", tags=("best",)))
     assert store.read_run(run.path).notes == RunNotes(note="the good one", tags=("best",))
 
 
@@ -461,7 +463,7 @@ def test_notes_are_kept() -> None:
 
 
 def test_a_line_that_a_crash_tore_is_left_out() -> None:
-    folder = store.create(recipe())
+    folder = run_control.create(recipe())
     path = folder / files.EVENTS
     with path.open("ab") as file:
         file.write(b'{"time": 1, "kind": "no')

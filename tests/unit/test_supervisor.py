@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hfterm.training import launching, store, supervisor
+from hfterm.training import launching, run_control, store, supervisor
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import recipe_of
@@ -52,7 +52,7 @@ def folder() -> Path:
             "data": {"ref": "reviews"},
         }
     )
-    return store.create(recipe)
+    return run_control.create(recipe)
 
 
 Watch = Callable[..., RunState]
@@ -115,7 +115,7 @@ def test_a_kill_by_the_system_for_memory_is_told_apart(
 def test_a_kill_from_hfterm_is_said(watch: Watch, folder: Path) -> None:
     def kill() -> None:
         wait_until(lambda: files.state_of(folder).worker, "a worker")
-        store.kill(store.read_run(folder))
+        run_control.kill(store.read_run(folder))
 
     state = watch(WAIT, kill)
     assert state.status == "died"
@@ -145,7 +145,7 @@ def test_sigterm_asks_for_a_stop(watch: Watch, folder: Path) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGHUP)
         wait_until(lambda: files.state_of(folder).status == "stopping", "stopping")
-        store.kill(store.read_run(folder))
+        run_control.kill(store.read_run(folder))
 
     watch(WAIT, terminate)
     # a stop that was not heard must not end the next attempt
@@ -189,7 +189,7 @@ def test_samples_beats_and_the_time_of_all_attempts(watch: Watch, folder: Path) 
 
     def look() -> None:
         wait_until((folder / files.SYSTEM).exists, "a sample")
-        store.kill(store.read_run(folder))
+        run_control.kill(store.read_run(folder))
 
     state = watch(WAIT, look)
     assert state.attempts == 1

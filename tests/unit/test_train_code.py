@@ -20,7 +20,7 @@ from training_fixtures import (
     write_rows,
 )
 
-from hfterm.training import store
+from hfterm.training import run_control
 from hfterm.training.arguments import LIBRARY
 from hfterm.training.code import train_code
 from hfterm.training.recipe import Recipe, expand
@@ -181,7 +181,7 @@ def test_minilm_on_reviews(method: dict[str, object], tmp_path: Path, starter_ki
         data={"train": "train[:2%]", "eval": "train[99%:]", "shuffle": True, "max_length": 32},
         training={"max_steps": 8, "batch_size": 16, "eval_every": 4, "eval_batch_size": 64},
     )  # fmt: skip
-    folder = store.create(recipe)
+    folder = run_control.create(recipe)
     python("-m", "hfterm.training.worker", str(folder))
     script = tmp_path / "train.py"
     script.write_text(train_code(recipe))
@@ -214,7 +214,7 @@ def test_what_is_left_out_is_the_library_s_default() -> None:
 
 def test_nothing_heavy_is_imported(model_zoo: dict[str, Path], tmp_path: Path) -> None:
     recipe = recipe_for("causal-lm", model_zoo["gpt2"], made(tmp_path, "causal-lm"))
-    folder = store.create(recipe)
+    folder = run_control.create(recipe)
     told = python("-c", (
         "import sys\n"
         "from pathlib import Path\n"

@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from corpus import HOSTILE
 from hfterm.job import Job
 from hfterm.text import FORBIDDEN
-from hfterm.training import store
+from hfterm.training import run_control, store
 from hfterm.training.curve_cache import read_all
 from hfterm.training.curves import Curves
 from hfterm.training.preview_types import LabelCount, Preview, PreviewRow
@@ -151,7 +151,7 @@ def test_hostile_words_in_every_table(name: str) -> None:
     attack = HOSTILE[name]
     path = make_run("evil", recipe=msgspec.structs.replace(a_recipe("evil"), name=attack))
     (run,) = runs(path)
-    store.save_notes(run, RunNotes(note=attack, tags=(attack,)))
+    run_control.save_notes(run, RunNotes(note=attack, tags=(attack,)))
     again = [*runs(path), *runs(make_run("other", at=60))]
     for source in (run_rows(again), compare_rows(again), group_rows(again)):
         whole(source)

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from corpus import PROSE
+from hfterm.training import run_control
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import recipe_of
 
@@ -123,7 +123,7 @@ assert not any(name.partition(".")[0] == "hfterm" for name in sys.modules)
 
 def run_all(recipes: Sequence[Recipe]) -> list[Rows]:
     """The rows that each run logs, all by one process."""
-    folders = [store.create(recipe) for recipe in recipes]
+    folders = [run_control.create(recipe) for recipe in recipes]
     python("-c", RUN, *map(str, folders))
     for folder in folders:
         outcome = files.read_struct(folder / files.OUTCOME, files.Outcome)

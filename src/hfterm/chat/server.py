@@ -6,6 +6,7 @@ Imports neither torch nor transformers.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import time
 from collections.abc import Generator
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hfterm.chat import server_body as asked
 from hfterm.chat import server_http as http
 from hfterm.chat import server_stream as sent
 from hfterm.chat.decoding import StopText
@@ -35,9 +37,6 @@ _COMPLAINT = re.compile(
     r"unexpected|unknown|unrecogni[sz]ed|unsupported|not support|extra|not permitted|not allowed",
     re.IGNORECASE,
 )
-_OPTIONAL = ("stream_options", "top_logprobs", "logprobs", "top_k", "min_p", "repetition_penalty",
-             "repeat_penalty", "seed")  # fmt: skip
-_CONTINUING = ("continue_final_message", "add_generation_prompt")
 
 
 class ServerBackend:
@@ -55,9 +54,12 @@ class ServerBackend:
         self._base = _base(spec.url)
         self._host = urlsplit(self._base).netloc
         self._refused: set[str] = set()
+        self._config = False
+        self._goes_on: bool | None = None
         job.progress(f"asking {self._host} for its models")
         model = _chosen(spec.ref, self._listed(spec.ref, job), self._host)
         self._model = model.id
+        self._lossy = model.lossy
         self._info = LlmInfo(
             spec=spec,
             name=f"server at {self._host}",
@@ -71,8 +73,13 @@ class ServerBackend:
     def info(self) -> LlmInfo:
         """The model, and which settings its server was seen to refuse."""
         note = "The model runs at a server: its memory and its token ids are not known here."
-        if self._refused:
-            note += f" The server does not take {', '.join(sorted(self._refused))}."
+        if self._lossy:
+            note += " It loses characters when it is asked for probabilities, so there are none."
+        refused = self._refused
+        if self._config and "generation_config" not in refused:
+            refused = refused - {*asked.AS_CONFIG}
+        if refused:
+            note += f" The server does not take {', '.join(sorted(refused))}."
         return msgspec.structs.replace(self._info, note=note)
 
     def read(self, text: str, most: int, job: Job) -> tuple[list[int], np.ndarray]:
@@ -96,7 +103,12 @@ class ServerBackend:
         record = _Record(job, ask.sampling.stop)
         try:
             with self._begun(ask, job) as exchange:
-                record.read(exchange)
+                silent = not record.read(exchange)
+            if silent:
+                # llama-cpp-python has begun its stream when it finds that the prompt is too long,
+                # and then says nothing. Of an answer in one piece it says what was wrong.
+                with self._begun(ask, job, stream=False) as exchange:
+                    record.read_or_fail(exchange, self._host)
         except Cancelled:
             job.partial = True
             record.let_go()
@@ -117,17 +129,37 @@ class ServerBackend:
             return sent.served_models(sent.object_in(exchange.body(), exchange.secret))
 
     @contextlib.contextmanager
-    def _begun(self, ask: Ask, job: Job) -> Generator[http.Exchange]:
+    def _begun(self, ask: Ask, job: Job, *, stream: bool = True) -> Generator[http.Exchange]:
         """An exchange in which the server has agreed to answer."""
         job.progress(f"waiting for {self._host}")
+        if ask.prefix:
+            self._refuse_to_begin_anew(job)
         while True:
-            body = _body(ask, self._model, self._refused)
+            unasked = self._refused | (asked.PROBABILITIES if self._lossy else set[str]())
+            body = asked.request_body(ask, self._model, unasked, stream=stream, config=self._config)
             with self._exchange("POST", "/chat/completions", body, job) as exchange:
                 if exchange.status not in (400, 422):
                     http.refuse_failures(exchange, self._host)
                     yield exchange
                     return
                 self._learn(exchange, body, continued=bool(ask.prefix))
+
+    def _refuse_to_begin_anew(self, job: Job) -> None:
+        """Servers that leave out what they don't know would answer anew, amid the old answer.
+
+        Raises:
+            HftermError: the server's own list of fields has none for going on.
+        """
+        if self._goes_on is None:
+            url = f"{_VERSION.split(self._base)[0]}/openapi.json"
+            # Without an answer it is not known, and is asked again the next time.
+            with contextlib.suppress(HftermError), http.Exchange("GET", url, None, job) as exchange:
+                self._goes_on = True  # where nothing is said the server may refuse it yet
+                if exchange.status == 200:
+                    document = sent.object_in(exchange.body())
+                    self._goes_on = asked.knows_field(document, asked.CONTINUING[0]) is not False
+        if self._goes_on is False:
+            raise _no_continue(f"it has no field “{asked.CONTINUING[0]}”.")
 
     def _learn(self, exchange: http.Exchange, body: dict[str, object], *, continued: bool) -> None:
         """Which fields the server did not take; they are left out from now on.
@@ -139,19 +171,18 @@ class ServerBackend:
         shown = sent.shown(text, exchange.secret)
         if http.TOO_LONG.search(text):
             raise http.too_long(shown)
-        named = {name for name in _OPTIONAL if name in body and re.search(rf"\b{name}\b", text)}
+        optional = [name for name in asked.OPTIONAL if name in body]
+        named = {name for name in optional if re.search(rf"\b{name}\b", text)}
         if "max_completion_tokens" in text and "max_tokens" in body:
             named.add("max_tokens")
-        if continued and (not named or any(name in text for name in _CONTINUING)):
-            raise HftermError(
-                "no-continue",
-                f"The server can't go on from the middle of an answer: {shown}",
-                "Ask anew, or use a server that can: vLLM, llama-server.",
-            )
+        if continued and (not named or any(name in text for name in asked.CONTINUING)):
+            raise _no_continue(shown)
         if not named and _COMPLAINT.search(text):
-            named = {name for name in _OPTIONAL if name in body}
+            named = {*optional}
         if not named:
             http.refuse_failures(exchange, self._host)
+        if asked.TAKES_CONFIG.search(text):
+            self._config = True
         if "logprobs" in named:  # the one means nothing without the other
             named.add("top_logprobs")
         self._refused |= named
@@ -169,8 +200,9 @@ class ServerBackend:
                     return
             # The wait is outside of the exchange: nobody is kept on the line for it.
             if exchange.status == 429:
-                job.progress("the server asks to wait", 0, round(seconds), "s")
-            pause(seconds, job)
+                _wait(seconds, job)
+            else:
+                pause(seconds, job)
 
 
 class _Record:
@@ -182,13 +214,14 @@ class _Record:
         self.stops = StopText(stops)
         self._goes_on = False
         self._rests = 0
-        self._began = self._last = time.monotonic()
+        self._began = time.monotonic()
+        self._seconds = 0.0
         self._tokens: list[Token] = []
         self._ttft = 0.0
         self.reader = sent.ChatReader()
 
-    def read(self, exchange: http.Exchange) -> None:
-        """Take all that the server sends.
+    def read(self, exchange: http.Exchange) -> bool:
+        """Take all that the server sends; False when that is nothing at all.
 
         Raises:
             HftermError: it is an error, no answer, or only a part of one.
@@ -197,8 +230,11 @@ class _Record:
         self.reader = sent.ChatReader(exchange.secret)
         if exchange.kind == "application/json":  # it does not stream
             self._take(exchange.body())
+            self._ttft = self._seconds  # all of it came at once, which is no speed of tokens
         else:
             self._stream(exchange)
+        if not (self.reader.heard or self.reader.done):
+            return False
         if not self._may_end:
             raise http.cut("the stream ended without saying why")
         if self.reader.finish != "length":  # a thought that is cut by a limit may be gone on from
@@ -209,6 +245,21 @@ class _Record:
                 "tools",
                 "The model answered with a call of a tool, which hfterm does not run.",
                 "Ask in another way, or turn tools off at the server.",
+            )
+        return True
+
+    def read_or_fail(self, exchange: http.Exchange, host: str) -> None:
+        """As `read`, for the last try.
+
+        Raises:
+            HftermError: as for `read`; also when nothing comes.
+            Cancelled: the job was cancelled.
+        """
+        if not self.read(exchange):
+            raise HftermError(
+                "cut",
+                f"{host} began an answer and ended it without a word.",
+                "Look at the server's log: the conversation may be too long for it.",
             )
 
     def _stream(self, exchange: http.Exchange) -> None:
@@ -246,9 +297,9 @@ class _Record:
             if self.stops.met:
                 self._goes_on = self._goes_on or bool(token.text)
                 continue
+            self._seconds = time.monotonic() - self._began
             if not self._tokens:
-                self._ttft = time.monotonic() - self._began
-            self._last = time.monotonic()
+                self._ttft = self._seconds
             text = self.stops.take(token.text)
             self._send(token if text == token.text else msgspec.structs.replace(token, text=text))
 
@@ -280,7 +331,7 @@ class _Record:
             prompt_tokens=self.reader.prompt_tokens,
             reused_tokens=self.reader.reused_tokens,
             ttft=self._ttft,
-            seconds=self._last - self._began,
+            seconds=self._seconds,
             stop_reason=reason,
         )
 
@@ -310,6 +361,22 @@ def _base(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
+def _wait(seconds: float, job: Job) -> None:
+    """Wait as long as the server asked, and show how much of it is over."""
+    whole = max(1, math.ceil(seconds))
+    for second in range(whole):
+        job.progress("the server asks to wait", second, whole, "s")
+        pause(min(1.0, seconds - second), job)
+
+
+def _no_continue(why: str) -> HftermError:
+    return HftermError(
+        "no-continue",
+        f"The server can't go on from the middle of an answer: {why}",
+        "Ask anew, or use a server that can: vLLM, llama-server.",
+    )
+
+
 def _chosen(ref: str, models: list[sent.ServedModel], host: str) -> sent.ServedModel:
     found = [model for model in models if ref in ("", model.id)]
     if ref and not found and (not models or ref.startswith(("/", "~", "."))):
@@ -325,47 +392,6 @@ def _chosen(ref: str, models: list[sent.ServedModel], host: str) -> sent.ServedM
     if not ref:
         raise HftermError("no-model", f"{host} has several models.", f"Name one: {names}")
     raise HftermError("no-model", f"{host} has no model “{ref}”.", f"It has: {names}")
-
-
-def _body(ask: Ask, model: str, refused: set[str]) -> dict[str, object]:
-    """The request, without what the server refused before."""
-    sampling = ask.sampling
-    messages = [{"role": said.role, "content": said.content} for said in ask.messages]
-    body: dict[str, object] = {
-        "model": model,
-        "messages": messages,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "logprobs": True,
-        "top_logprobs": 5,
-        "temperature": sampling.temperature,
-        **_sampled(sampling),
-    }
-    limit = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
-    body[limit] = sampling.max_new_tokens
-    if sampling.repetition_penalty != 1:
-        body["repetition_penalty"] = sampling.repetition_penalty
-        body["repeat_penalty"] = sampling.repetition_penalty  # llama-server's name for it
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    if sampling.seed is not None:
-        body["seed"] = sampling.seed
-    if ask.prefix:
-        messages.append({"role": "assistant", "content": ask.prefix})
-        body |= {"continue_final_message": True, "add_generation_prompt": False}
-    return {name: value for name, value in body.items() if name not in refused}
-
-
-def _sampled(sampling: Sampling) -> dict[str, object]:
-    """What says how to choose among several tokens; nothing when it is always the best one."""
-    if sampling.temperature == 0:
-        return {}
-    chosen: dict[str, object] = {"top_p": sampling.top_p}
-    if sampling.top_k > 0:
-        chosen["top_k"] = sampling.top_k
-    if sampling.min_p > 0:
-        chosen["min_p"] = sampling.min_p
-    return chosen
 
 
 def _reason(record: _Record, sampling: Sampling) -> StopReason:

@@ -334,7 +334,7 @@ def cut(what: str) -> HftermError:
     return HftermError(
         "cut",
         f"The answer was cut: {what}.",
-        "What came is kept; continue the answer.",
+        "What came is kept; continue the answer, or ask anew.",
     )
 
 

@@ -27,6 +27,7 @@ SHOWN = 300
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _DONE = "[DONE]"
+_BROKEN_ERROR = '{"error": "'
 _MOST_ALTERNATIVES = 20
 
 
@@ -144,12 +145,22 @@ def words(value: object, depth: int = 4) -> str:
 
 
 class ServedModel(msgspec.Struct, frozen=True):
-    """A model as a server lists it; 0 and None where it does not say."""
+    """A model as a server lists it; 0 and None where it does not say.
+
+    Attributes:
+        id: its name.
+        context: tokens that fit.
+        parameters: how many.
+        footprint: bytes of them.
+        lossy: whether characters of several tokens, as most emoji are, get lost in a stream with
+            probabilities.
+    """
 
     id: str
     context: int | None = None
     parameters: int = 0
     footprint: int = 0
+    lossy: bool = False
 
 
 def served_models(listing: dict[str, object]) -> list[ServedModel]:
@@ -177,6 +188,8 @@ def _served(entry: object) -> ServedModel:
         next((count for limit in limits if (count := _count(limit))), None),
         _count(meta.get("n_params")),
         _count(meta.get("size")),
+        # llama-cpp-python's server (0.3.36) does not name itself, but nobody else writes this.
+        lossy=known.get("owned_by") == "me" and "permissions" in known,
     )
 
 
@@ -191,6 +204,7 @@ class ChatReader:
         tokens: generated, from the usage; None when it is not told.
         called_tools: whether the model asked for a tool.
         done: whether the server said that nothing more comes.
+        heard: whether it said anything of an answer.
     """
 
     def __init__(self, secret: str = "") -> None:
@@ -200,6 +214,7 @@ class ChatReader:
         self.finish = ""
         self.stop = ""
         self.done = False
+        self.heard = False
         self.prompt_tokens = 0
         self.reused_tokens = 0
         self.tokens: int | None = None
@@ -214,13 +229,10 @@ class ChatReader:
         if isinstance(data, str) and data.strip() == _DONE:
             self.done = True
             return []
-        chunk = object_in(data, self._secret)
+        self.heard = True
+        chunk = self._chunk(data)
         if chunk.get("error") or chunk.get("object") == "error":
-            raise HftermError(
-                "server",
-                f"The server failed: {shown(words(chunk) or str(chunk), self._secret)}",
-                "Ask again, or look at the server's log.",
-            )
+            raise self._failed(words(chunk) or str(chunk))
         if chunk.get("usage") is not None:
             self._usage(_object(chunk["usage"]))
         choices = chunk.get("choices")
@@ -234,6 +246,24 @@ class ChatReader:
         """Ends a thought that the server did not end."""
         thinking, self._thinking = self._thinking, False
         return [Token(-1, "</think>")] if thinking else []
+
+    def _chunk(self, data: str | bytes) -> dict[str, object]:
+        try:
+            return object_in(data, self._secret)
+        except HftermError:
+            # `transformers serve` puts the words of an exception into its JSON as they are, also
+            # with quotes and line breaks, which leave none.
+            if isinstance(data, str) and data.startswith(_BROKEN_ERROR):
+                said = data.removeprefix(_BROKEN_ERROR).removesuffix('"}')
+                raise self._failed(said) from None
+            raise
+
+    def _failed(self, said: str) -> HftermError:
+        return HftermError(
+            "server",
+            f"The server failed: {shown(said, self._secret)}",
+            "Ask again, or look at the server's log.",
+        )
 
     def _choice(self, choice: dict[str, object]) -> list[Token]:
         delta = _object(choice.get("delta") or choice.get("message"))

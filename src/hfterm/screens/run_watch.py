@@ -62,11 +62,11 @@ class RunWatch:
 
 
 def _list() -> list[Run]:
-    from hfterm.training import store
+    from hfterm.training import run_control, store
 
     runs = store.list_runs()
     # a supervisor that was killed could not start the next of the queue
     if any(run.status == "queued" for run in runs) and not any(run.active for run in runs):
-        store.next_of_queue()
+        run_control.next_of_queue()
         runs = store.list_runs()
     return runs

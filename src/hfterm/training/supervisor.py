@@ -23,8 +23,8 @@ import msgspec
 
 from hfterm.errors import HftermError
 from hfterm.system.samples import Sampler
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.training.launching import worker_command, worker_environment
 from hfterm.training.run_types import RunFailure, RunStatus, SystemRow
 
@@ -282,7 +282,7 @@ def main() -> None:
     if lock >= 0:
         os.close(lock)
     with suppress(HftermError, OSError):
-        store.next_of_queue()
+        run_control.next_of_queue()
 
 
 if __name__ == "__main__":

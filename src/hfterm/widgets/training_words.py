@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from hfterm.text import elide_middle
+from hfterm.text import displayable, elide_middle
 from hfterm.training.run_types import RunStatus
 from hfterm.widgets.data_grid import Tone
 
@@ -110,3 +110,23 @@ def share(done: float, total: float) -> str:
         return "–"
     percent = round(100 * done / total)
     return f"{percent if done >= total else min(percent, 99)} %"
+
+
+def run_line(run: Run) -> str:
+    """A run in one line."""
+    progress = run.progress
+    parts = [status_text(run.status)]
+    if progress.total_steps:
+        parts.append(f"{progress.step:,}/{progress.total_steps:,}")
+        parts.append(share(progress.step, progress.total_steps))
+    elif progress.phase:
+        parts.append(progress.phase)
+    if progress.rate:
+        parts.append(f"{progress.rate:.3g} steps/s")
+    if run.seconds_left is not None:
+        parts.append(f"{duration(run.seconds_left)} left")
+    parts += [
+        f"{name} {figure(progress.metrics[name])}" for name in ("loss", "eval_loss")
+        if name in progress.metrics
+    ]  # fmt: skip
+    return displayable(" · ".join(parts))

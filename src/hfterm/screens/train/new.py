@@ -19,7 +19,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.train.page import PreviewMade, RunsStarted, TrainPage
 from hfterm.text import foreign
-from hfterm.training import store
+from hfterm.training import run_control
 from hfterm.training.recipe import Recipe, expand
 from hfterm.training.recipe_text import parse_recipe, read_recipe, write_recipe
 from hfterm.widgets.data_grid import DataGrid
@@ -260,8 +260,8 @@ as a script without hfterm.
             return
 
         def begin() -> list[Path]:
-            folders = store.create_all(recipe)
-            store.start_all(folders, queue=queue)
+            folders = run_control.create_all(recipe)
+            run_control.start_all(folders, queue=queue)
             return folders
 
         try:

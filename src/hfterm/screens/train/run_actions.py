@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 
 from hfterm.errors import HftermError
 from hfterm.screens.train.page import RecipeWanted, RunsTouched, RunWanted, TrainPage
+from hfterm.training import run_control, store
 from hfterm.training import run_files as files
-from hfterm.training import store
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.modals import Prompt
 from hfterm.widgets.model_tables import size_text
@@ -76,7 +76,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
     async def action_stop(self) -> None:
         """Stop with a checkpoint."""
         run = self._chosen()
-        if run is not None and await self.do(lambda: store.stop(run)):
+        if run is not None and await self.do(lambda: run_control.stop(run)):
             told = "left the queue" if run.status == "queued" else "stops after a checkpoint"
             self.notice.show(f"{run_name(run)} {told}.", severity="note")
 
@@ -92,7 +92,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
              "s stops it with a new one."],
         )  # fmt: skip
         if await self.app.push_screen_wait(sure):
-            await self.do(lambda: store.kill(run))
+            await self.do(lambda: run_control.kill(run))
 
     @work(group="runs-do", exit_on_error=False)
     async def action_resume(self) -> None:
@@ -113,7 +113,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
             if not told:
                 return
             settings = [] if told == "-" else told.split()
-        if await self.do(lambda: store.resume(run, settings)):
+        if await self.do(lambda: run_control.resume(run, settings)):
             self.post_message(RunWanted(run.id))
 
     def action_clone(self) -> None:
@@ -146,7 +146,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
              f"{size_text(size)} will be free."],
         )  # fmt: skip
         if await self.app.push_screen_wait(sure):
-            await self.do(lambda: store.delete(run))
+            await self.do(lambda: run_control.delete(run))
 
     @work(group="runs-do", exit_on_error=False)
     async def action_note(self) -> None:
@@ -160,7 +160,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         if told:
             note = "" if told == "-" else told
             notes = msgspec.structs.replace(files.notes_of(run.path), note=note)
-            await self.do(lambda: store.save_notes(run, notes))
+            await self.do(lambda: run_control.save_notes(run, notes))
 
     @work(group="runs-do", exit_on_error=False)
     async def action_tag(self) -> None:
@@ -175,7 +175,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         if told:
             new = () if told == "-" else tuple(word.lstrip("#") for word in told.split())
             notes = msgspec.structs.replace(files.notes_of(run.path), tags=new)
-            await self.do(lambda: store.save_notes(run, notes))
+            await self.do(lambda: run_control.save_notes(run, notes))
 
     @work(group="runs-do", exit_on_error=False)
     async def action_open(self) -> None:

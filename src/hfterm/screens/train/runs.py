@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from hfterm.screens.train.page import ForeignWanted, Marked, RunWanted
 from hfterm.screens.train.run_actions import RunPage
 from hfterm.text import foreign
-from hfterm.training import store
+from hfterm.training import run_control
 from hfterm.training.recipe import LESS_IS_BETTER
 from hfterm.training.watch_list import WatchedPath, add_path, remove_path, watched_paths
 from hfterm.widgets.data_grid import DataGrid
@@ -158,7 +158,7 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
         if run.status != "queued":
             self.notice.show(f"{run_name(run)} is {run.status}, not queued.", "", "note")
             return
-        await self.do(lambda: store.move_in_queue(run.id, by))
+        await self.do(lambda: run_control.move_in_queue(run.id, by))
 
     def action_mark(self) -> None:
         """Mark it, or not."""
