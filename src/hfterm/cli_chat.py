@@ -132,8 +132,12 @@ class _Talk:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop.set)
 
+        came = False
+
         def each(token: Token) -> None:
+            nonlocal came
             if show:
+                came = True
                 sys.stdout.write(displayable(token.text, lines=True))
                 sys.stdout.flush()
 
@@ -143,6 +147,10 @@ class _Talk:
             answer = await self.engine.stream(
                 AnswerPrompt(spec=self.spec, ask=ask), each, stop=stop
             )
+        except HftermError:
+            if came:  # what is said of it begins a line
+                typer.echo()
+            raise
         finally:
             loop.remove_signal_handler(signal.SIGINT)
         self.messages = [*asked, Message("assistant", answer.text)]
@@ -170,13 +178,9 @@ def _lines(runner: asyncio.Runner, talk: _Talk) -> None:
     import readline  # noqa: F401  # pyright: ignore[reportUnusedImport]  # arrows and history
 
     info = runner.run(talk.open())
-    context = f" · {info.context:,} tokens of context" if info.context else ""
-    typer.echo(
-        displayable(
-            f"{info.spec.ref} · {info.dtype}{context}. Ctrl+C stops an answer, Ctrl+D ends."
-        ),
-        err=True,
-    )
+    context = f"{info.context:,} tokens of context" if info.context else ""
+    facts = " · ".join(filter(None, (info.spec.ref or info.spec.url, info.dtype, context)))
+    typer.echo(displayable(f"{facts}. Ctrl+C stops an answer, Ctrl+D ends."), err=True)
     if info.note:
         typer.echo(displayable(info.note), err=True)
     while True:
@@ -199,11 +203,15 @@ def _lines(runner: asyncio.Runner, talk: _Talk) -> None:
 
 
 def _figures(answer: Answer) -> str:
-    ended = "" if answer.stop_reason == "end" else f" · ended by: {answer.stop_reason}"
-    return (
-        f"[{answer.tokens} tokens · {answer.tokens_per_s:.1f} tokens/s · first token "
-        f"{answer.ttft * 1000:.0f} ms · {answer.memory / 1e6:,.0f} MB{ended}]"
-    )
+    parts = [f"{answer.tokens} tokens"]
+    if answer.tokens_per_s:
+        parts.append(f"{answer.tokens_per_s:.1f} tokens/s")
+    parts.append(f"first token {answer.ttft * 1000:.0f} ms")
+    if answer.memory:
+        parts.append(f"{answer.memory / 1e6:,.0f} MB")
+    if answer.stop_reason != "end":
+        parts.append(f"ended by: {answer.stop_reason}")
+    return f"[{' · '.join(parts)}]"
 
 
 def bench_quant(

@@ -20,7 +20,7 @@ def how_words(spec: LlmSpec) -> str:
 
 def model_words(spec: LlmSpec) -> str:
     """A model and how it is loaded: ``smollm2 · nf4 + reviews-lora``."""
-    name = spec.ref if "/" not in spec.ref else PurePath(spec.ref).name
+    name = PurePath(spec.ref).name if "/" in spec.ref else spec.ref or spec.url
     how = how_words(spec)
     words = f"{name} · {how}" if how else name
     return f"{words} + {PurePath(spec.adapter).name}" if spec.adapter else words

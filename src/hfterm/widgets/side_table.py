@@ -73,12 +73,15 @@ def _summed(model: str, replies: Sequence[Reply], first: dict[str, Reply]) -> Ro
     ]
     own = first and next(iter(first.values())).model == model
     count = len(answers)
+    # a server that answers in one piece has no rate, and its memory is elsewhere
+    rates = [answer.tokens_per_s for answer in answers if answer.tokens_per_s]
+    memory = max(answer.memory for answer in answers)
     ended = ", ".join(sorted({answer.stop_reason for answer in answers}))
     return (
         model,
-        sum(answer.tokens_per_s for answer in answers) / count,
+        sum(rates) / len(rates) if rates else None,
         1000 * sum(answer.ttft for answer in answers) / count,
-        max(answer.memory for answer in answers) / 1e6,
+        memory / 1e6 if memory else None,
         sum(answer.tokens for answer in answers) / count,
         ended,
         None if own or not pairs else sum(pair.same_start for pair in pairs) / len(pairs),

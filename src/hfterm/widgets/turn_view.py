@@ -10,9 +10,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Markdown, Static
 
-from hfterm.text import displayable, fit, foreign
+from hfterm.text import displayable, elide_middle, fit, foreign
 
 NAMES = {"user": "You", "assistant": "Answer", "system": "System"}
+MOST_NAME = 40
+"""Cells of a speaker's name: figures stand beside it."""
+
 LONGEST = 20_000
 """Characters of one turn that are drawn: laying out a pasted megabyte would take seconds."""
 
@@ -89,7 +92,7 @@ template made it, `y` copies it.
 
     def _say(self) -> None:
         turn = self.turn
-        name = turn.speaker or NAMES.get(turn.role, turn.role)
+        name = elide_middle(turn.speaker or NAMES.get(turn.role, turn.role), MOST_NAME)
         at, count = turn.branch
         way = f"  ‹ {at}/{count} ›" if count > 1 else ""
         room = max(0, self._head.size.width - cell_len(name) - cell_len(way) - 2)

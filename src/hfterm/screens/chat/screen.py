@@ -23,7 +23,7 @@ from hfterm.hub import starter
 from hfterm.screens.chat.keys import KEYS
 from hfterm.screens.chat.page import ChatPage, ConversationWanted, GoOnFrom, TokensWanted
 from hfterm.screens.chat.session import Session
-from hfterm.screens.chat.talk import Changed, TalkPage, meter
+from hfterm.screens.chat.talk import BUSY, Changed, TalkPage, meter
 from hfterm.screens.engines import Engines
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
@@ -157,8 +157,9 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         facts = [how_words(spec)] if how_words(spec) else []
         if spec.adapter:
             facts.append(f"+ {Path(spec.adapter).name}")
-        facts.append("loaded" if session.ready else "Enter loads it" if spec.ref else "F6 chooses")
-        name = elide_middle(spec.ref or "no model", 40)
+        chosen = spec.ref or spec.engine == "server"
+        facts.append("loaded" if session.ready else "Enter loads it" if chosen else "F6 chooses")
+        name = elide_middle(spec.ref or spec.url or "no model", 40)
         self.query_one(ModeBar).show_subject(name, " · ".join(facts))
         panel = self.query_one("#chat-panel")
         context = session.info.context if session.info is not None else None
@@ -210,7 +211,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         assert self.session is not None
         talk = await self._talk()
         if talk.busy:
-            talk.notice.show("An answer is being written.", "Esc stops it.", "warning")
+            self.notify(BUSY, severity="warning")
             return
         try:
             self.session.open(event.conversation)
@@ -309,7 +310,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         if self.session is None:
             return
         if talk.busy:
-            talk.notice.show("An answer is being written.", "Esc stops it.", "warning")
+            self.notify(BUSY, severity="warning")
             return
         if spec != self.session.spec:
             self.session.spec = msgspec.structs.replace(spec)

@@ -135,6 +135,7 @@ class Session:
         """
         assert self.conversation is not None
         info = await self.load(show)
+        seen = self.path()[-1].id
         self.store.activate(self.conversation, parent)
         path = self.path()
         path = path[: next(i for i, said in enumerate(path) if said.id == parent) + 1]
@@ -171,10 +172,11 @@ class Session:
         finally:
             self._stop = None
             self.answering = None
-            if got or prefix or note.stop_reason != "interrupted":
+            if got or note.stop_reason not in ("interrupted", "stopped"):
                 self.store.finish(number, note)
-            else:
+            else:  # nothing came: what was in sight is again
                 self.store.discard(number)
+                self.store.activate(self.conversation, seen)
         self.info = msgspec.structs.replace(info, memory=answer.memory or info.memory)
         self.measured.note(self.spec, note, answer.memory, info.dtype)
         return note

@@ -203,7 +203,7 @@ them as Markdown.
     def _sent(self, event: Composer.Sent) -> None:
         event.stop()
         if self.busy:
-            self.notice.show("Answers are being written.", "Esc stops them.", "warning")
+            self.notify("Answers are being written. Esc stops them.", severity="warning")
             return
         self.query_one(Composer).clear_message()
         self._ask_all([event.text])
@@ -267,6 +267,7 @@ them as Markdown.
         return answer.stop_reason != "stopped"
 
     def _take(self, token: Token) -> None:
+        self.job_line.clear()
         self._fresh.append(token.text)
 
     async def _write(self) -> None:

@@ -17,7 +17,7 @@ from textual.message import Message
 from hfterm.chat.code import chat_code
 from hfterm.chat.conversation_types import ChatMessage
 from hfterm.chat.types import Token
-from hfterm.chat.words import answer_words, loaded_words
+from hfterm.chat.words import answer_words, loaded_words, model_words
 from hfterm.errors import HftermError
 from hfterm.screens.chat.keys import TURN_KEYS
 from hfterm.screens.chat.page import ChatPage, TokensWanted
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 WRITE_EVERY = 0.2
 """Seconds between two times that new text of an answer is drawn: each costs bytes on the line."""
+
+BUSY = "An answer is being written. Esc stops it."
+
+SILENT = 4.0
+"""Seconds without a token after which a turn says so."""
 
 CUT_SHORT = ("interrupted", "stopped", "length", "context full")
 """Why an answer may want to be gone on with."""
@@ -62,6 +67,7 @@ class TalkPage(ChatPage):
         self._fresh: list[str] = []
         self._count = 0
         self._since = 0.0
+        self._last = 0.0
         self._editing: ChatMessage | None = None
 
     def body(self) -> ComposeResult:
@@ -110,7 +116,12 @@ class TalkPage(ChatPage):
     async def _write(self) -> None:
         """Draw what came of the answer since the last time."""
         view = self._view
-        if view is None or not self._fresh:
+        if view is None:
+            return
+        if not self._fresh:
+            silent = int(time.monotonic() - self._last)
+            if self._count and silent >= SILENT:
+                view.say(replace(view.turn, facts=f"nothing for {silent:,} s · Esc stops"))
             return
         text, self._fresh = "".join(self._fresh), []
         await view.add(text)
@@ -122,8 +133,9 @@ class TalkPage(ChatPage):
     def _take(self, token: Token) -> None:
         """A token came."""
         self._count += 1
+        self._last = time.monotonic()
         if self._count == 1:
-            self._since = time.monotonic()
+            self._since = self._last
             self.job_line.clear()
         self._fresh.append(token.text)
 
@@ -133,9 +145,9 @@ class TalkPage(ChatPage):
     def _sent(self, event: Composer.Sent) -> None:
         event.stop()
         if self.busy:
-            self.notice.show("An answer is being written.", "Esc stops it.", "warning")
+            self.notify(BUSY, severity="warning")
             return
-        if not self.session.spec.ref:
+        if not self.session.spec.ref and self.session.spec.engine != "server":
             self.notice.show("No model is chosen.", "F6 chooses one.")
             return
         self.notice.clear()
@@ -187,7 +199,7 @@ class TalkPage(ChatPage):
     async def _begin(self, number: int, text: str) -> None:
         path = self.session.path()
         await self.transcript.show(self._turns([said for said in path if said.id != number]))
-        speaker = self.session.info.spec.ref if self.session.info else ""
+        speaker = model_words(self.session.spec)
         turn = Turn(number, "assistant", text, "is being written", speaker=speaker)
         self._view = await self.transcript.add(turn)
 
@@ -206,6 +218,8 @@ class TalkPage(ChatPage):
         remedy = error.remedy
         if is_full(error):
             remedy = "alt+d leaves the oldest turns out; alt+n begins a new conversation."
+        elif error.kind == "no-continue":
+            remedy = "alt+g answers anew. " + remedy
         elif error.kind == "engine-died":
             remedy = "What came is kept. F5 loads the model again and goes on."
             if not self._count:
@@ -294,7 +308,12 @@ class TalkPage(ChatPage):
 
     def action_drop_oldest(self) -> None:
         """Leave the oldest turn out of the prompt."""
-        if self.busy or not self.session.leave_out_more():
+        if self.busy:
+            return
+        if not self.session.leave_out_more():
+            self.notice.show(
+                "There is no older turn to leave out.", "alt+m shortens the message.", "note"
+            )
             return
         self.notice.clear()
         self.start(self._answer_shorter())
