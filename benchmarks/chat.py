@@ -10,6 +10,8 @@ import os
 import re
 import sys
 import time
+from importlib.util import find_spec
+from itertools import pairwise
 
 import psutil
 
@@ -39,7 +41,7 @@ def engine(way: dict[str, str]) -> list[str]:
     ids = torch.tensor([prompt(opened.text, messages, "it").ids])
     sampling = Sampling(temperature=0, max_new_tokens=TOKENS)
 
-    def raw() -> tuple[float, float, list[int]]:
+    def raw() -> tuple[list[float], float, list[int]]:
         times: list[float] = []
 
         def seen(sequences: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
@@ -52,34 +54,156 @@ def engine(way: dict[str, str]) -> list[str]:
                 input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS,
                 do_sample=False, stopping_criteria=StoppingCriteriaList([seen]),
             )  # fmt: skip
-        rate = (len(times) - 1) / (times[-1] - times[0])
-        return rate, times[0] - began, output[0, ids.shape[1] :].tolist()
+        return _between(times), times[0] - began, output[0, ids.shape[1] :].tolist()
 
-    def ours() -> tuple[float, float, list[int]]:
-        answer = llm.answer(Ask(messages=messages, sampling=sampling), Job())
-        return answer.tokens_per_s, answer.ttft, list(answer.ids)
+    def ours() -> tuple[list[float], float, list[int]]:
+        times: list[float] = []
+        job = Job(send=lambda _: times.append(time.perf_counter()))
+        answer = llm.answer(Ask(messages=messages, sampling=sampling), job)
+        return _between(times), answer.ttft, list(answer.ids)
 
-    rates: list[tuple[float, float]] = []
+    # the median of every token's time, over rounds in turn: a busy moment of the machine, which
+    # falls on one of the two, does not move it
+    mine: list[float] = []
+    theirs: list[float] = []
     firsts: list[tuple[float, float]] = []
     same = True
     for _ in range(ROUNDS):
         one, two = raw(), ours()
-        rates.append((two[0], one[0]))
+        theirs += one[0]
+        mine += two[0]
         firsts.append((two[1], one[1]))
         same = same and one[2] == two[2]
-    rate = median([a / b for a, b in rates])
-    first = median([a / b for a, b in firsts])
+    rate, raw_rate = 1 / median(mine), 1 / median(theirs)
+    first, raw_first = median([a for a, _ in firsts]), median([b for _, b in firsts])
     turns = (Message("user", QUESTION), Message("assistant", "Yes. " * 60), Message("user", "Go."))
     llm.answer(Ask(messages=turns[:2], sampling=sampling, conversation="a"), Job())
     kept = llm.answer(Ask(messages=turns, sampling=sampling, conversation="a"), Job()).ttft
-    fresh = llm.answer(Ask(messages=turns, sampling=sampling), Job()).ttft
+    fresh = median(
+        [llm.answer(Ask(messages=turns, sampling=sampling), Job()).ttft for _ in range(3)]
+    )
     return [
-        next(iter(way.values())), f"{median([a for a, _ in rates]):.1f}",
-        f"{median([b for _, b in rates]):.1f}", f"{rate:.3f}",
-        f"{1000 * median([a for a, _ in firsts]):.0f}",
-        f"{1000 * median([b for _, b in firsts]):.0f}", f"{first:.2f}", f"{kept / fresh:.2f}",
-        "yes" if same else "NO",
+        next(iter(way.values())), f"{rate:.1f}", f"{raw_rate:.1f}", f"{rate / raw_rate:.3f}",
+        f"{1000 * first:.0f}", f"{1000 * raw_first:.0f}", f"{first / raw_first:.2f}",
+        f"{kept / fresh:.2f}", "yes" if same else "NO",
     ]  # fmt: skip
+
+
+def _between(times: list[float]) -> list[float]:
+    """Seconds from each token to the next."""
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+LONG = int(os.environ.get("HFTERM_LONG", "2000"))
+AT_AN_END = 200
+"""Tokens of a long answer's beginning and end that are compared."""
+
+
+def long_answer() -> list[list[str]]:
+    """Tokens a second at both ends of a long answer: hfterm's, and those of `generate`."""
+    import torch
+    from transformers import StoppingCriteriaList
+
+    from hfterm.chat.prompting import prompt
+    from hfterm.chat.transformers_backend import TransformersBackend
+    from hfterm.chat.types import Ask, LlmSpec, Message, Sampling
+    from hfterm.job import Job
+
+    llm = TransformersBackend(LlmSpec(ref="smollm2", dtype="float32"), Job())
+    llm._ends = frozenset()  # the answer is to be as long as it is asked for
+    opened = llm._opened
+    messages = (Message("user", QUESTION),)
+    ids = torch.tensor([prompt(opened.text, messages, "it").ids])
+    ours: list[float] = []
+    theirs: list[float] = []
+    sampling = Sampling(temperature=0.8, seed=1, max_new_tokens=LONG)
+    llm.answer(Ask(messages=messages, sampling=sampling),
+               Job(send=lambda _: ours.append(time.perf_counter())))  # fmt: skip
+
+    def seen(sequences: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        theirs.append(time.perf_counter())
+        return torch.zeros(1, dtype=torch.bool)
+
+    with torch.no_grad():
+        opened.model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=LONG,
+            min_new_tokens=LONG, do_sample=True, temperature=0.8,
+            stopping_criteria=StoppingCriteriaList([seen]),
+        )  # fmt: skip
+    rows: list[list[str]] = []
+    for name, times in (("hfterm", ours), ("generate", theirs)):
+        first, last = times[:AT_AN_END], times[-AT_AN_END:]
+        rates = [(len(part) - 1) / (part[-1] - part[0]) for part in (first, last)]
+        rows.append([name, *(f"{rate:.1f}" for rate in rates), f"{rates[1] / rates[0]:.2f}"])
+    return rows
+
+
+def unloaded() -> list[list[str]]:
+    """Memory of the box before a model is loaded, with it, and after it was let go."""
+    import asyncio
+
+    from hfterm.chat.types import Ask, LlmSpec, Message, Sampling
+    from hfterm.engine.chat_requests import AnswerPrompt
+    from hfterm.engine.client import EngineClient
+    from hfterm.engine.llm import open_llm
+
+    def taken() -> float:
+        memory = psutil.virtual_memory()
+        return (memory.total - memory.available) / 1e6
+
+    async def run() -> list[list[str]]:
+        rows: list[list[str]] = []
+        for way in WAYS:
+            engine = EngineClient("benchmark", warm=False)
+            spec = LlmSpec(ref="smollm2", **way)  # type: ignore[arg-type]
+            ask = Ask(messages=(Message("user", QUESTION),), sampling=Sampling(max_new_tokens=32))
+            await open_llm(engine, spec)  # so that the files are in the page cache
+            await engine.unload()
+            await asyncio.sleep(1)
+            before = taken()
+            await open_llm(engine, spec)
+            await engine.stream(AnswerPrompt(spec=spec, ask=ask), lambda _: None)
+            during = taken()
+            await engine.unload()
+            await asyncio.sleep(1)
+            after = taken()
+            await engine.close()
+            rows.append(
+                [next(iter(way.values())), f"{during - before:,.0f}", f"{after - before:+,.1f}"]
+            )
+        return rows
+
+    return asyncio.run(run())
+
+
+def gguf() -> list[list[str]]:
+    """The llama.cpp engine against llama-cpp-python's own completion, where it is installed."""
+    from llama_cpp import Llama
+
+    from hfterm.chat.llama_backend import LlamaCppBackend
+    from hfterm.chat.types import Ask, LlmSpec, Message, Sampling
+    from hfterm.hub.starter import starter_gguf
+    from hfterm.job import Job
+
+    file = str(starter_gguf("smollm2"))
+    llm = LlamaCppBackend(LlmSpec(ref=file, engine="llama.cpp", context=2048), Job())
+    raw = Llama(file, n_ctx=2048, n_threads=os.cpu_count(), verbose=False)
+    ask = Ask(messages=(Message("user", QUESTION),),
+              sampling=Sampling(temperature=0, max_new_tokens=TOKENS))  # fmt: skip
+    asked = llm.answer(ask, Job()).prompt
+    pairs: list[tuple[float, float]] = []
+    for _ in range(ROUNDS):
+        times: list[float] = []
+        raw.reset()
+        for _ in raw.create_completion(
+            asked, max_tokens=TOKENS, temperature=0, repeat_penalty=1, stream=True
+        ):
+            times.append(time.perf_counter())
+        pairs.append(
+            (llm.answer(ask, Job()).tokens_per_s, (len(times) - 1) / (times[-1] - times[0]))
+        )
+    return [[f"{median([a for a, _ in pairs]):.1f}", f"{median([b for _, b in pairs]):.1f}",
+             f"{median([a / b for a, b in pairs]):.3f}"]]  # fmt: skip
 
 
 def streamed() -> list[list[str]]:
@@ -144,14 +268,28 @@ def streamed() -> list[list[str]]:
 def main() -> None:
     """Print the tables."""
     isolate()
-    if "screen" not in sys.argv:
+    parts = sys.argv[1:] or ["engine", "long", "memory", "gguf", "screen"]
+    if "engine" in parts:
         rows = [engine(way) for way in WAYS]
         table(
             f"SmolLM2, {TOKENS} tokens, greedy: hfterm against generate",
             ["way", "tokens/s", "generate", "ratio", "first ms", "generate", "ratio",
              "2nd turn kept/fresh", "same tokens"], rows,
         )  # fmt: skip
-    if "engine" not in sys.argv:
+    if "long" in parts:
+        table(
+            f"An answer of {LONG:,} tokens, float32: tokens/s of its first and last {AT_AN_END}",
+            ["", "first", "last", "last/first"], long_answer(),
+        )  # fmt: skip
+    if "memory" in parts:
+        table("Memory of the box, MB more than before", ["way", "loaded", "unloaded"], unloaded())
+    if "gguf" in parts:
+        if find_spec("llama_cpp") is None:
+            print("\nllama-cpp-python is not installed: hfterm[gguf] brings it.")
+        else:
+            columns = ["tokens/s", "create_completion", "ratio"]
+            table(f"SmolLM2 in GGUF, {TOKENS} tokens, greedy", columns, gguf())
+    if "screen" in parts:
         table("While an answer streams, 120×40", ["", ""], streamed())
 
 

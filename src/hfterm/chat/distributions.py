@@ -78,7 +78,7 @@ class Watch:
 
     def process(self, _: LongTensor, scores: FloatTensor) -> FloatTensor:
         """Look at the logits, float32[1, vocabulary]; they stay as they are."""
-        self._logits = scores[0].float().clone()  # those after this one may write into it
+        self._logits = scores[0].float()  # none of those after this one writes into it
         return scores
 
     def stop(self, sequences: LongTensor, _: object, **__: object) -> Tensor:
