@@ -7,14 +7,16 @@ from collections.abc import Callable
 from hfterm.chat.types import LlmInfo, LlmSpec
 from hfterm.engine.chat_requests import ExplainKill, OpenLlm
 from hfterm.engine.client import EngineClient
+from hfterm.engine.requests import InstallStarter
 from hfterm.errors import HftermError
+from hfterm.hub import starter
 from hfterm.job import Progress
 
 
 async def open_llm(
     engine: EngineClient, spec: LlmSpec, show: Callable[[Progress], None] | None = None
 ) -> LlmInfo:
-    """Load a language model; what the engine held before goes.
+    """Load a language model, of the starter kit after it was brought; what was held before goes.
 
     The system kills a process without a word when memory runs out: the figures of the model then
     tell whether that is it.
@@ -27,6 +29,8 @@ async def open_llm(
     Raises:
         HftermError: it can't be loaded; kind ``memory`` when the process was killed.
     """
+    if starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None:
+        await engine.call(InstallStarter(names=[spec.ref]), show)
     try:
         return await engine.call(OpenLlm(spec=spec), show)
     except HftermError as error:

@@ -70,8 +70,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         self._pool = engines.chats
         self.chat_engine = engines.chats.get("chat")
         self.lab_engine = engines.chats.get("lab")
-        ref = start.model or ("smollm2" if starter.starter_path("smollm2") else "")
-        self._first = LlmSpec(ref=ref)
+        self._first = LlmSpec(ref=start.model or "smollm2")
         self.session: Session | None = None
         self.pages: TabbedPages[ChatPage] | None = None  # until they are there
         self._settings: bool | None = None
@@ -158,7 +157,9 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         if spec.adapter:
             facts.append(f"+ {Path(spec.adapter).name}")
         chosen = spec.ref or spec.engine == "server"
-        facts.append("loaded" if session.ready else "Enter loads it" if chosen else "F6 chooses")
+        absent = starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None
+        first = "Enter brings it" if absent else "Enter loads it" if chosen else "F6 chooses"
+        facts.append("loaded" if session.ready else first)
         name = elide_middle(spec.ref or spec.url or "no model", 40)
         self.query_one(ModeBar).show_subject(name, " · ".join(facts))
         panel = self.query_one("#chat-panel")
