@@ -23,7 +23,7 @@ from hfterm.hub import starter
 from hfterm.screens.chat.keys import KEYS
 from hfterm.screens.chat.page import ChatPage, ConversationWanted, GoOnFrom, TokensWanted
 from hfterm.screens.chat.session import Session
-from hfterm.screens.chat.talk import BUSY, Changed, TalkPage, meter
+from hfterm.screens.chat.talk import Changed, TalkPage, meter
 from hfterm.screens.engines import Engines
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
@@ -212,7 +212,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         assert self.session is not None
         talk = await self._talk()
         if talk.busy:
-            self.notify(BUSY, severity="warning")
+            talk.say_busy()
             return
         try:
             self.session.open(event.conversation)
@@ -311,7 +311,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         if self.session is None:
             return
         if talk.busy:
-            self.notify(BUSY, severity="warning")
+            talk.say_busy()
             return
         if spec != self.session.spec:
             self.session.spec = msgspec.structs.replace(spec)

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 WRITE_EVERY = 0.2
 """Seconds between two times that new text of an answer is drawn: each costs bytes on the line."""
 
-BUSY = "An answer is being written. Esc stops it."
-
 SILENT = 4.0
 """Seconds without a token after which a turn says so."""
 
@@ -145,13 +143,19 @@ class TalkPage(ChatPage):
     def _sent(self, event: Composer.Sent) -> None:
         event.stop()
         if self.busy:
-            self.notify(BUSY, severity="warning")
+            self.say_busy()
             return
         if not self.session.spec.ref and self.session.spec.engine != "server":
             self.notice.show("No model is chosen.", "F6 chooses one.")
             return
         self.notice.clear()
         self.start(self._say(event.text))
+
+    def say_busy(self) -> None:
+        """Say what is under way, and has to end first."""
+        loading = self.session.answering is None
+        what = "The model is being loaded." if loading else "An answer is being written."
+        self.notify(f"{what} Esc stops it.", severity="warning")
 
     async def _say(self, text: str) -> None:
         editing, self._editing = self._editing, None
