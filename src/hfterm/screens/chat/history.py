@@ -32,12 +32,16 @@ class HistoryPage(ChatPage):
 
     HELP = """\
 ## History
-Every conversation that was had here, the newest first; type words to search in what was said.
-`Enter` on a row goes on with it. `n` (`alt+r`) renames it, `d` (`Delete`) deletes it, `w` (`alt+w`)
+Every conversation that was had here, the newest first. `/` (`alt+f`) goes to the search: words that
+were said, found as you type. `Enter` on a row goes on with it. `n` (`alt+r`) renames it, `d` (`Delete`) deletes it, `w` (`alt+w`)
 writes it to a Markdown or JSON file, `o` (`alt+o`) takes conversations from one.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "search", "Search", key_display="/", id="history.search-letter",
+                tooltip="Search what was said"),
+        Binding("alt+f", "search", "Search", show=False, priority=True, id="history.search",
+                tooltip="Search what was said"),
         Binding("alt+r", "rename", "Rename", priority=True, id="history.rename",
                 tooltip="Give the conversation another title"),
         Binding("n", "rename", "Rename", show=False, id="history.rename-letter",
@@ -64,8 +68,12 @@ writes it to a Markdown or JSON file, `o` (`alt+o`) takes conversations from one
     def body(self) -> ComposeResult:
         """Search and what is found."""
         with Horizontal(classes="options"):
-            yield Field("search", "", placeholder="words that were said", id="history-search")
+            yield Field("search", "", placeholder="/ words that were said", id="history-search")
         yield DataGrid(id="history-grid", empty="No conversation yet: write on the Talk tab.")
+
+    def action_search(self) -> None:
+        """Go to the search."""
+        self.query_one("#history-search").focus()
 
     def come(self) -> None:
         """Look again."""
