@@ -33,8 +33,9 @@ class HistoryPage(ChatPage):
     HELP = """\
 ## History
 Every conversation that was had here, the newest first. `/` (`alt+f`) goes to the search: words that
-were said, found as you type. `Enter` on a row goes on with it. `n` (`alt+r`) renames it, `d` (`Delete`) deletes it, `w` (`alt+w`)
-writes it to a Markdown or JSON file, `o` (`alt+o`) takes conversations from one.
+were said, found as you type. `Enter` on a row goes on with it. `n` (`alt+r`) renames it, `d`
+(`Delete`) deletes it, `w` (`alt+w`) writes it to a Markdown or JSON file, `o` (`alt+o`) takes
+conversations from one.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
