@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from hfterm.chat.prompting import has_template
 from hfterm.chat.types import LlmInfo, LlmSpec
 from hfterm.errors import HftermError
-from hfterm.inference.loading import OpenModel, give_back, load_model
+from hfterm.inference.loading import OpenModel, check_blocks, give_back, load_model
 from hfterm.job import Job
 from hfterm.models.building_lock import building
 from hfterm.models.devices import devices
@@ -51,6 +51,7 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
         if error.kind != "memory":
             raise
         raise no_memory(spec, job, "Memory ran out") from error
+    check_blocks(opened.model, opened.info.spec)
     tokenizer = opened.text
     context = _context(spec, opened)
     if spec.adapter:

@@ -253,8 +253,6 @@ def _pretrained(
         report = with_base(model, report, dry_run(base, cls, config, spec, job)[1])
     if spec.quantization == "none" and spec.device != "cpu":
         model = placed(model, spec.device)
-    elif spec.quantization in ("nf4", "fp4") and spec.device == "cpu":
-        _check_blocks(model, spec)
     return model, report
 
 
@@ -262,12 +260,17 @@ BLOCK, ROWS = 64, 32
 """Inputs, unless a weight says otherwise, and outputs of a layer that are packed at a time."""
 
 
-def _check_blocks(model: PreTrainedModel, spec: ModelSpec) -> None:
-    """Refuse what bitsandbytes would fail at with the first text.
+def check_blocks(model: PreTrainedModel, spec: ModelSpec) -> None:
+    """Refuse to run what bitsandbytes would fail at with the first text.
 
     Where the processor has bfloat16 of its own, 4-bit weights are packed anew before they are first
     used, in blocks along a layer's inputs: `_convert_weight_packed_for_cpu`.
+
+    Raises:
+        HftermError: a layer is too narrow.
     """
+    if spec.quantization not in ("nf4", "fp4") or spec.device != "cpu":
+        return
     from bitsandbytes.nn.modules import Linear4bit, Params4bit
 
     for name, layer in model.named_modules():
