@@ -191,7 +191,8 @@ def gguf() -> list[list[str]]:
 
     file = str(starter_gguf("smollm2"))
     llm = LlamaCppBackend(LlmSpec(ref=file, engine="llama.cpp", context=2048), Job())
-    raw = Llama(file, n_ctx=2048, n_threads=os.cpu_count(), verbose=False)
+    threads = llm._model._llama.n_threads  # as many: hfterm leaves a core to the interface
+    raw = Llama(file, n_ctx=2048, n_threads=threads, verbose=False)
     ask = Ask(messages=(Message("user", QUESTION),),
               sampling=Sampling(temperature=0, max_new_tokens=TOKENS))  # fmt: skip
     asked = llm.answer(ask, Job()).prompt
