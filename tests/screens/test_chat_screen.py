@@ -65,6 +65,15 @@ async def ready(pilot: Pilot[None], **sampling: object) -> None:
     await talk(app).show()
 
 
+async def side(pilot: Pilot[None]) -> SidePage:
+    """The Side tab, with the model of the conversation in it."""
+    await pilot.press("f4", "f4")
+    await settled(pilot, lambda: len(pilot.app.screen.query(AnswerColumn)) == 1)
+    page = screen(pilot.app).page
+    assert isinstance(page, SidePage)
+    return page
+
+
 async def say(pilot: Pilot[None], text: str) -> None:
     talk(pilot.app).composer.put(text)
     await pilot.press("enter")
@@ -334,10 +343,7 @@ async def test_two_samplings_of_one_model_side_by_side(make_app: MakeApp, tiny: 
     app = make_app(mode="chat", model=str(tiny))
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot, max_new_tokens=5)
-        await pilot.press("f4", "f4")
-        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
-        page = screen(app).page
-        assert isinstance(page, SidePage)
+        page = await side(pilot)
 
         async def add() -> None:
             await pilot.press("alt+a")
@@ -372,10 +378,7 @@ async def test_a_stopped_answer_side_by_side_keeps_its_part(make_app: MakeApp) -
     app = make_app(mode="chat", model="smollm2")
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot, max_new_tokens=400)
-        await pilot.press("f4", "f4")
-        await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
-        page = screen(app).page
-        assert isinstance(page, SidePage)
+        page = await side(pilot)
         page.query_one(Composer).put("Tell me a long story.")
         await pilot.press("enter")
         column = app.screen.query_one(AnswerColumn)

@@ -5,23 +5,16 @@ Import this where a figure is wanted: matplotlib takes half a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from hfterm.attention.figures import write
-from hfterm.chat.lab_types import WayResult
+from hfterm.chat.lab_types import MEASURES, WayResult
 from hfterm.errors import HftermError
 
 COLOUR, BEST = "#7f8fa6", "#00538a"
-
-MEASURES: tuple[tuple[str, Callable[[WayResult], float | None], Callable[..., float]], ...] = (
-    ("tokens a second", lambda result: result.tokens_per_s, max),
-    ("weights, MB", lambda result: result.size / 1e6, min),
-    ("perplexity", lambda result: result.perplexity, min),
-    ("KL to the first way, nats", lambda result: result.kl, min),
-)
 
 
 def write_figure(name: str, results: Sequence[WayResult], path: Path) -> None:
@@ -41,17 +34,17 @@ def write_figure(name: str, results: Sequence[WayResult], path: Path) -> None:
     figure = Figure(figsize=(9, 1.6 + 0.7 * len(measured)), layout="constrained")
     figure.suptitle(name, parse_math=False)
     places = figure.subplots(2, 2).flat
-    for axes, (title, value_of, best_of) in zip(places, MEASURES, strict=True):
-        pairs = [(each.way, value_of(each)) for each in measured]
+    for axes, measure in zip(places, MEASURES, strict=True):
+        pairs = [(each.way, measure.value(each)) for each in measured]
         known = [(way, value) for way, value in pairs if value is not None]
-        best = best_of(value for _, value in known) if known else None
+        best = measure.best(value for _, value in known) if known else None
         bars = axes.barh(
             [way for way, _ in known], [value for _, value in known],
             color=[BEST if value == best else COLOUR for _, value in known],
         )  # fmt: skip
-        axes.bar_label(bars, fmt="%.4g", padding=3)
+        axes.bar_label(bars, fmt=f"{{:{measure.form}}}", padding=3)
         axes.invert_yaxis()
         axes.margins(x=0.2)
-        axes.set_title(title, fontsize="medium", loc="left")
+        axes.set_title(measure.title, fontsize="medium", loc="left")
         axes.spines[["top", "right"]].set_visible(False)
     write(figure, path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
 import msgspec
 
 from hfterm.chat.types import LlmSpec
@@ -54,6 +57,32 @@ class WayResult(msgspec.Struct, frozen=True, kw_only=True):
     agreement: float | None = None
     sample: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What ways of loading are compared by.
+
+    Attributes:
+        title: with the unit.
+        value: of a way; None where there is none.
+        form: how a value is written.
+        best: of several values.
+    """
+
+    title: str
+    value: Callable[[WayResult], float | None]
+    form: str
+    best: Callable[[Iterable[float]], float]
+
+
+MEASURES = (
+    Measure("tokens a second", lambda result: result.tokens_per_s, ".1f", max),
+    Measure("weights, MB", lambda result: result.size / 1e6, ",.0f", min),
+    Measure("KL to the first, nats", lambda result: result.kl, ".4f", min),
+    Measure("perplexity", lambda result: result.perplexity, ".2f", min),
+)
+"""The most telling ones first."""
 
 
 def spec_of(base: LlmSpec, way: str) -> LlmSpec:

@@ -31,13 +31,14 @@ class EngineStatus:
     """An engine as a screen shows it.
 
     `phase` is ``off``, ``starting``, ``started``, ``warming``, ``warm`` or ``dead``;
-    `detail` says why it is dead.
+    `detail` says why it is dead, `killed` whether by a signal that nobody can catch.
     """
 
     phase: str = "off"
     pid: int | None = None
     detail: str = ""
     restarts: int = 0
+    killed: bool = False
 
 
 @dataclass
@@ -229,6 +230,7 @@ class EngineClient:
 
     async def _bury(self, process: subprocess.Popen[bytes], why: str = "") -> None:
         code = await asyncio.to_thread(process.wait)
+        killed = not why and code == -signal.SIGKILL
         why = why or _how_it_ended(code)
         if self._writer is not None:
             self._writer.close()
@@ -240,7 +242,7 @@ class EngineClient:
                         "engine-died", f"The engine process ended ({why}).", "F5 starts it again."
                     )
                 )
-        self._set(EngineStatus("dead", None, why, self.status.restarts))
+        self._set(EngineStatus("dead", None, why, self.status.restarts, killed))
 
     def _set(self, status: EngineStatus) -> None:
         self.status = status

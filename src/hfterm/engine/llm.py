@@ -34,13 +34,10 @@ async def open_llm(
     try:
         return await engine.call(OpenLlm(spec=spec), show)
     except HftermError as error:
-        if not _killed(error) or spec.engine != "transformers":
+        killed = error.kind == "engine-died" and engine.status.killed
+        if not killed or spec.engine != "transformers":
             raise
         raise await _explained(engine, spec, error) from error
-
-
-def _killed(error: HftermError) -> bool:
-    return error.kind == "engine-died" and "SIGKILL" in error.message
 
 
 async def _explained(engine: EngineClient, spec: LlmSpec, error: HftermError) -> HftermError:

@@ -12,6 +12,9 @@ from hfterm.text import displayable, token_label
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows
 from hfterm.widgets.model_tables import FITS, bar, size_text
 
+PREDICTED = ("float32", "bfloat16", "int8", "nf4")
+"""Ways of loading whose memory is predicted."""
+
 BAR = 6
 """Cells of a probability of 1."""
 
@@ -21,8 +24,7 @@ UNSURE = 0.5
 
 def ways_shown(speeds: Mapping[str, Speed]) -> list[str]:
     """The ways of loading that have a row: those whose memory is predicted, and those measured."""
-    predicted = ["float32", "bfloat16", "int8", "nf4"]
-    return predicted + [way for way in speeds if way not in predicted]
+    return [*PREDICTED, *(way for way in speeds if way not in PREDICTED)]
 
 
 def ways_rows(report: MemoryReport | None, speeds: Mapping[str, Speed], chosen: str) -> Rows:

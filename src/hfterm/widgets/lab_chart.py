@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from textual.content import Content
 from textual.widget import Widget
 
-from hfterm.chat.lab_types import WayResult
-from hfterm.widgets.model_tables import bar, size_text
+from hfterm.chat.lab_types import MEASURES, Measure, WayResult
+from hfterm.widgets.model_tables import bar
 from hfterm.widgets.sized import Sized
 
 NAME = 10
 VALUE = 10
 LEAST_BAR = 6
 GAP = 2
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What a group of bars is of."""
-
-    title: str
-    value: Callable[[WayResult], float | None]
-    text: Callable[[float], str]
-    best: Callable[[Sequence[float]], float]
-
-
-MEASURES = (
-    Measure("tokens a second", lambda r: r.tokens_per_s, lambda v: f"{v:.1f}", max),
-    Measure("size of the weights", lambda r: r.size, lambda v: size_text(int(v)), min),
-    Measure("KL to the first, nats", lambda r: r.kl, lambda v: f"{v:.4f}", min),
-    Measure("perplexity", lambda r: r.perplexity, lambda v: f"{v:.2f}", min),
-    Measure("load, seconds", lambda r: r.load_s, lambda v: f"{v:.1f}", min),
-)
 
 
 class LabChart(Sized, Widget):
@@ -88,7 +68,6 @@ def _block(measure: Measure, results: Sequence[WayResult], width: int) -> list[C
             continue
         drawn = bar(value / most if most > 0 else 0.0, cells).ljust(cells)
         tone = "$accent" if value == best else "$secondary"
-        lines.append(
-            Content.assemble(name, (drawn, tone), measure.text(value)[: VALUE - 1].rjust(VALUE))
-        )
+        figure = f"{value:{measure.form}}"[: VALUE - 1].rjust(VALUE)
+        lines.append(Content.assemble(name, (drawn, tone), figure))
     return lines

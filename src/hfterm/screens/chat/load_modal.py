@@ -23,7 +23,7 @@ from hfterm.models.memory_types import MemoryReport
 from hfterm.models.types import ModelSpec
 from hfterm.text import foreign
 from hfterm.widgets.chat_load_form import ChatLoadForm
-from hfterm.widgets.chat_tables import ways_rows, ways_shown
+from hfterm.widgets.chat_tables import PREDICTED, ways_rows, ways_shown
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.job_line import JobLine
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 CONTEXT = 2048
 """Tokens that the verdict is about when none are named."""
 
-
-MEASURED = ("float32", "bfloat16", "int8", "nf4")
-"""The ways that are measured, in this order."""
 
 TOKENS = 24
 """Tokens that each way generates to be measured: enough to tell them apart, and soon there."""
@@ -196,7 +193,7 @@ the model in each way, one after the other (`Esc` stops that). `Enter` on a row 
 
         try:
             results = await measure_ways(
-                self._lab, spec, MEASURED, each, show=self._job.show, new_tokens=TOKENS
+                self._lab, spec, PREDICTED, each, show=self._job.show, new_tokens=TOKENS
             )
         except HftermError as error:
             self._notice.show_error(error)

@@ -134,10 +134,11 @@ them as Markdown.
             same = self._pool.get(f"side-{self._made}")
         return same
 
-    def _words(self, spec: LlmSpec, sampling: Sampling) -> str:
+    def _words(self, spec: LlmSpec, sampling: Sampling, but: Contestant | None = None) -> str:
         """A model, and how its sampling differs from that of the same one beside it."""
         words = model_words(spec)
-        other = next((each for each in self._contestants if each.words == words), None)
+        others = (each for each in self._contestants if each is not but)
+        other = next((each for each in others if each.words == words), None)
         if other is None:
             return words
         difference = sampling_difference(sampling, other.sampling)
@@ -169,8 +170,7 @@ them as Markdown.
         chosen = self._focused()
         for each in [chosen] if chosen is not None else self._contestants:
             each.sampling = self.session.sampling
-            each.words = ""  # it is not to be told from itself
-            each.words = self._words(each.spec, each.sampling)
+            each.words = self._words(each.spec, each.sampling, but=each)
             each.column.call_it(each.words)
         self.notice.show("The sampling is the Talk tab's.", "F5 asks the same again.", "note")
 
