@@ -461,6 +461,44 @@ async def test_a_run_from_the_form_to_its_model_in_predict(
 
 
 @pytest.mark.usefixtures("end_runs")
+async def test_a_field_edited_right_before_f7_and_f7_twice_are_one_run(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cost of an edit is counted a moment later, which must not stop what F7 began."""
+    from hfterm.screens.train import new
+
+    begun, go = threading.Event(), threading.Event()
+    create, follow = run_control.create_all, new.NewPage._follow
+    followed: list[bool] = []
+
+    def following(page: new.NewPage) -> None:
+        followed.append(begun.is_set())
+        follow(page)
+
+    def slowly(recipe: Recipe) -> list[Path]:
+        begun.set()
+        assert go.wait(60)
+        return create(recipe)
+
+    monkeypatch.setattr(run_control, "create_all", slowly)
+    monkeypatch.setattr(new.NewPage, "_follow", following)
+    app = make_app(mode="train")
+    async with app.run_test(size=SIZE) as pilot:
+        await new_page(pilot)
+        await load(pilot, tiny_recipe("edited"), tmp_path)
+        monkeypatch.setattr(new, "LIVE", 0.01)
+        app.screen.query_one("#recipe-training-learning_rate", Input).value = "1e-3"
+        await pilot.press("f7", "f7")
+        await settled(pilot, begun.is_set, "the start")
+        await settled(pilot, lambda: followed.count(True) > 1, "the count to come due")
+        await pilot.press("f7")
+        go.set()
+        await settled(pilot, lambda: title(app) == "Monitor", "the Monitor")
+        (run,) = store.list_runs()
+        assert run.recipe.training.learning_rate == 1e-3
+
+
+@pytest.mark.usefixtures("end_runs")
 async def test_a_run_outlives_the_workbench(make_app: MakeApp, tmp_path: Path) -> None:
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:

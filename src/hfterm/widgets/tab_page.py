@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.worker import Worker
 
 from hfterm.engine.client import EngineClient
 from hfterm.engine.protocol import Request
@@ -59,9 +60,9 @@ class TabPage(Vertical):
         """Whether a request is under way."""
         return self._asking > 0
 
-    def start(self, work: Coroutine[None, None, object]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> Worker[object]:
         """Run `work`; what this page was doing before is cancelled."""
-        self.run_worker(work, group=f"page-{self.id}", exclusive=True, exit_on_error=False)
+        return self.run_worker(work, group=f"page-{self.id}", exclusive=True, exit_on_error=False)
 
     def stop(self) -> bool:
         """Cancel what the page is doing. False when it does nothing."""

@@ -19,6 +19,7 @@ from hfterm.widgets.tab_page import TabPage
 
 if TYPE_CHECKING:
     import numpy as np
+    from textual.worker import Worker
 
 Kept = tuple[bool, ...] | None
 """Which tokens of an axis are shown; None for all."""
@@ -135,10 +136,10 @@ class AttentionPage(TabPage):
         """Cancel what takes so long that it is said; Esc means something else for the rest."""
         return self.job_line.display and super().stop()
 
-    def start(self, work: Coroutine[None, None, object]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> Worker[object]:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
-        super().start(work)
+        return super().start(work)
 
 
 def mask_of(kept: Kept) -> np.ndarray | None:

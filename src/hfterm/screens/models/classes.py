@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -15,6 +15,7 @@ from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
 from hfterm.widgets.model_tables import VERDICTS, class_rows, report_lines
+from hfterm.widgets.words_scroll import WordsScroll
 
 
 class ClassesPage(ModelPage):
@@ -34,7 +35,7 @@ would be with so many labels.
         with Horizontal(classes="options"):
             yield Field("labels", "", placeholder="as in the config", id="classes-labels")
         yield DataGrid(id="classes-grid", empty="The classes of a model stand here; F6 opens one.")
-        with VerticalScroll(id="classes-detail", can_focus=False):
+        with WordsScroll(id="classes-detail", can_focus=False):
             yield Static("", id="classes-words", classes="about", markup=False)
 
     @property

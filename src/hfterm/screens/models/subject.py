@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 from textual.widgets import Static
+from textual.worker import Worker
 
 from hfterm.models.types import ModelOverview, ModelSpec
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid
@@ -67,10 +68,10 @@ class ModelPage(TabPage):
         for words in self.query(".about").results(Static):
             words.update("")
 
-    def start(self, work: Coroutine[None, None, object]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> Worker[object]:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
-        super().start(work)
+        return super().start(work)
 
     def refresh_page(self, subject: ModelSubject) -> None:
         """Bring the page up to date with `subject`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
@@ -17,6 +17,7 @@ from hfterm.screens.predict.subject import PredictPage, Question
 from hfterm.text import foreign, label_name
 from hfterm.widgets.data_grid import NO_ROWS, DataGrid, GridSource
 from hfterm.widgets.prediction_tables import detail, tables
+from hfterm.widgets.words_scroll import WordsScroll
 
 EMPTY = "F5 runs the model on the text; what it says stands here."
 
@@ -35,7 +36,7 @@ module after backward. Entities and answers are marked in the text. `F5` runs it
 
     def body(self) -> ComposeResult:
         """Words, the table, and a second one where there are two."""
-        with VerticalScroll(id="result-top", can_focus=False):
+        with WordsScroll(id="result-top", can_focus=False):
             yield Static("", id="result-warning", markup=False)
             yield Static("", id="result-words", markup=False)
         with Horizontal(id="result-tables"):

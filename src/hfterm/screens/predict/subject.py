@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
+from textual.worker import Worker
+
 from hfterm.engine.model_requests import LoadModel
 from hfterm.errors import HftermError
 from hfterm.inference.options import TaskOptions
@@ -45,10 +47,10 @@ class PredictPage(TabPage):
             self.notice.show_error(error)
             return None
 
-    def start(self, work: Coroutine[None, None, object]) -> None:
+    def start(self, work: Coroutine[None, None, object]) -> Worker[object]:
         """Run `work`; what was said before is about something older."""
         self.notice.clear()
-        super().start(work)
+        return super().start(work)
 
     async def loaded(self, spec: ModelSpec) -> LoadedInfo | None:
         """Load the model, unless it is; None when that failed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static, TextArea
 
@@ -17,6 +17,7 @@ from hfterm.tokenization.views import BatchOptions, BatchResult, BatchRow
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows
 from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.text_editor import TextEditor
+from hfterm.widgets.words_scroll import WordsScroll
 
 SAMPLE = """\
 Hugging Face Transformers is great!
@@ -56,7 +57,7 @@ cursor is shown below with its ids, and decoded with and without special tokens.
             yield Field("multiple of", "", placeholder="any", id="multiple")
         yield Static("", id="batch-shape", markup=False)
         yield DataGrid(id="batch-grid", empty="Write one text a line above.")
-        with VerticalScroll(id="batch-detail", can_focus=True):
+        with WordsScroll(id="batch-detail", can_focus=True):
             yield Static("", id="batch-row", markup=False)
 
     _result: BatchResult | None = None

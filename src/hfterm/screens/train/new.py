@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Button, Static
+from textual.worker import Worker
 
 from hfterm import paths
 from hfterm.engine.training_requests import CheckRecipe, CostRecipe, PreviewRecipe, ProbeRecipe
@@ -80,6 +81,7 @@ as a script without hfterm.
     _probe: ProbeResult | None = None
     _about: Recipe | None = None
     _uncounted = False
+    _launching: Worker[object] | None = None
 
     def body(self) -> ComposeResult:
         """Fields, what they cost, buttons."""
@@ -96,6 +98,11 @@ as a script without hfterm.
     def on_mount(self) -> None:
         """The starter kit's LoRA."""
         self.fill(parse_recipe(FIRST))
+
+    @property
+    def busy(self) -> bool:
+        """Whether the engine is asked, or runs are being started."""
+        return super().busy or self._is_launching()
 
     @property
     def form(self) -> RecipeForm:
@@ -251,25 +258,30 @@ as a script without hfterm.
         self._launch(queue=True)
 
     def _launch(self, *, queue: bool) -> None:
+        if self._is_launching():
+            return  # a key that is held down, or an impatient one: one run
         recipe = self.recipe()
         if recipe is not None:
-            self.start(self._begin(recipe, queue=queue))
+            self._launching = self.start(self._begin(recipe, queue=queue))
+
+    def _is_launching(self) -> bool:
+        worker = self._launching
+        return worker is not None and not (worker.is_finished or worker.is_cancelled)
 
     async def _begin(self, recipe: Recipe, *, queue: bool) -> None:
         if not await self._bring(recipe) or await self._refused(recipe):
             return
 
-        def begin() -> list[Path]:
+        def begin() -> None:
             folders = run_control.create_all(recipe)
             run_control.start_all(folders, queue=queue)
-            return folders
+            # From here: runs that were started are told of even if the page turned to other work.
+            self.post_message(RunsStarted([folder.name for folder in folders]))
 
         try:
-            folders = await asyncio.to_thread(begin)
+            await asyncio.to_thread(begin)
         except HftermError as error:
             self.notice.show_error(error)
-            return
-        self.post_message(RunsStarted([folder.name for folder in folders]))
 
     # -- files -------------------------------------------------------------------------------
 
