@@ -42,6 +42,15 @@ WRONG: dict[str, tuple[str, str]] = {
     "a list of tables": ("[[model]]", "must be a table, [model]"),
     "a misspelt key": ("[training]\nlearning_rat = 1e-3", "did you mean training.learning_rate?"),
     "a key of another table": ("[model]\nmax_length = 9", "did you mean data.max_length?"),
+    "a key as transformers names it": (
+        "[training]\nlr = 3",
+        "did you mean training.learning_rate?",
+    ),
+    "a key of another table, named as peft does": (
+        "[training]\nlora_alpha = 3",
+        "did you mean method.alpha?",
+    ),
+    "device": ("[training]\ndevice = 'cpu'", "did you mean model.device?"),
     "a misspelt table": ("[trainig]\nepochs = 1", "did you mean training?"),
     "rank 0": ("[method]\nr = 0", "method.r = 0: must be a rank, a whole number from 1"),
     "rank by word": ('[method]\nr = "8"', 'method.r = "8"'),

@@ -313,12 +313,42 @@ def _choices(kind: object) -> tuple[str, ...]:
     return ("false", "true") if kind is bool else ()
 
 
+_ELSEWHERE = {
+    "lr": "learning_rate",
+    "rank": "r",
+    "lora_r": "r",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "use_rslora": "rslora",
+    "use_dora": "dora",
+    "num_train_epochs": "epochs",
+    "per_device_train_batch_size": "batch_size",
+    "per_device_eval_batch_size": "eval_batch_size",
+    "gradient_accumulation_steps": "accumulate",
+    "gradient_checkpointing": "activation_checkpointing",
+    "lr_scheduler_type": "scheduler",
+    "warmup_steps": "warmup",
+    "warmup_ratio": "warmup",
+    "optim": "optimizer",
+    "logging_steps": "log_every",
+    "eval_steps": "eval_every",
+    "save_steps": "save_every",
+    "save_total_limit": "keep",
+    "max_seq_length": "max_length",
+    "model_name": "ref",
+    "path": "ref",
+}
+"""What transformers, peft and trl call a key, and what it is called here."""
+
+
 def _near(key: str) -> str:
     known = [*fields(), *(name for name in PARTS if name)]
-    near = difflib.get_close_matches(key, known, 1, 0.6)
-    if not near:  # the right name in the wrong table
-        last = key.rpartition(".")[2]
-        near = [name for name in known if name.rpartition(".")[2] == last][:1]
+    table, _, last = key.rpartition(".")
+    last = _ELSEWHERE.get(last, last)
+    here = f"{table}.{last}" if table else last
+    near = [name for name in known if name == here]
+    near += [name for name in known if name.rpartition(".")[2] == last]
+    near += difflib.get_close_matches(here, known, 1, 0.6)
     return f"; did you mean {near[0]}?" if near else ""
 
 
