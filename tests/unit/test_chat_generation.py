@@ -76,9 +76,11 @@ def test_greedy_is_generate_itself(how: dict[str, str]) -> None:
     llm = smollm2(**how)
     questions = json.loads((Path(__file__).parents[1] / "data/chat_prompts.json").read_text())
     assert len(questions) >= 50
+    if how != {"dtype": "float32"}:
+        questions = questions[::4]  # benchmarks/chat.py greedy takes all of them, and 32 tokens
     answer, _ = tell(llm, Ask(messages=user(FRANCE), sampling=GREEDY))
     assert "Paris" in answer.text
-    few = msgspec.structs.replace(GREEDY, max_new_tokens=6)  # benchmarks/chat.py takes 64
+    few = msgspec.structs.replace(GREEDY, max_new_tokens=6)
     for question in questions:
         answer, tokens = tell(llm, Ask(messages=user(question), sampling=few))
         assert list(answer.ids) == own(llm, user(question), 6), question

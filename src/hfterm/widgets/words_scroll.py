@@ -13,6 +13,8 @@ class WordsScroll(VerticalScroll):
     scrollbar than without, and either of the two heights would hold, as it happens.
     """
 
+    HELP = "## Words\n`↑` and `↓` scroll where there is more than fits."
+
     DEFAULT_CSS = """
     WordsScroll {
         height: auto;
