@@ -6,6 +6,7 @@ taken in turns. The screen's are taken in a pseudo-terminal of 120×40.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -93,6 +94,39 @@ def engine(way: dict[str, str]) -> list[str]:
 def _between(times: list[float]) -> list[float]:
     """Seconds from each token to the next."""
     return [later - earlier for earlier, later in pairwise(times)]
+
+
+PROMPTS = Path(__file__).parents[1] / "tests/data/chat_prompts.json"
+MOST = 32
+"""Tokens of each prompt's answer."""
+
+
+def greedy(way: dict[str, str]) -> list[str]:
+    """Of how many prompts hfterm's greedy answer has the tokens that `generate` gives."""
+    import torch
+
+    from hfterm.chat.prompting import prompt
+    from hfterm.chat.transformers_backend import TransformersBackend
+    from hfterm.chat.types import Ask, LlmSpec, Message, Sampling
+    from hfterm.job import Job
+
+    llm = TransformersBackend(LlmSpec(ref="smollm2", **way), Job())
+    opened = llm._opened
+    sampling = Sampling(temperature=0, max_new_tokens=MOST)
+    questions = json.loads(PROMPTS.read_text())
+    same = tokens = 0
+    for question in questions:
+        messages = (Message("user", question),)
+        answer = llm.answer(Ask(messages=messages, sampling=sampling), Job())
+        ids = torch.tensor([prompt(opened.text, messages, "it").ids])
+        with torch.no_grad():
+            output = opened.model.generate(
+                input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=MOST,
+                do_sample=False,
+            )  # fmt: skip
+        same += list(answer.ids) == output[0, ids.shape[1] :].tolist()
+        tokens += len(answer.ids)
+    return [next(iter(way.values())), f"{same} of {len(questions)}", f"{tokens:,}"]
 
 
 LONG = int(os.environ.get("HFTERM_LONG", "2000"))
@@ -273,13 +307,18 @@ def streamed() -> list[list[str]]:
 def main() -> None:
     """Print the tables."""
     isolate()
-    parts = sys.argv[1:] or ["engine", "long", "memory", "gguf", "screen"]
+    parts = sys.argv[1:] or ["engine", "greedy", "long", "memory", "gguf", "screen"]
     if "engine" in parts:
         rows = [engine(way) for way in WAYS]
         table(
             f"SmolLM2, {TOKENS} tokens, greedy: hfterm against generate",
             ["way", "tokens/s", "generate", "ratio", "first ms", "generate", "ratio",
              "2nd turn kept/fresh", "same tokens"], rows,
+        )  # fmt: skip
+    if "greedy" in parts:
+        table(
+            f"Greedy answers of up to {MOST} tokens with the tokens of `generate`",
+            ["way", "answers", "tokens"], [greedy(way) for way in WAYS],
         )  # fmt: skip
     if "long" in parts:
         table(
