@@ -474,11 +474,12 @@ def test_every_kind_is_found(tmp_path: Path) -> None:
     events = put(tmp_path / "t" / "runs" / "Nov25_host" / EVENTS)
     log_file = put(tmp_path / "w" / "offline-run-20261125-abc" / "run-abc.wandb")
     state = put(tmp_path / "h" / "checkpoint-10" / "trainer_state.json", '{"log_history": []}')
+    renamed = put(tmp_path / "n" / "warm.tfevents")
     own = put(tmp_path / "o" / "metrics.jsonl")
     llama_log = put(tmp_path / "l" / "trainer_log.jsonl")
     found = {
         detect(path).kind
-        for path in (events, events.parent, tmp_path / "t", tmp_path / "t" / "runs")
+        for path in (events, events.parent, tmp_path / "t", tmp_path / "t" / "runs", renamed)
     }
     assert found == {"tensorboard"}
     assert {detect(path).path for path in (log_file, log_file.parent, tmp_path / "w")} == {log_file}

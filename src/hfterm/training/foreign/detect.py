@@ -22,7 +22,8 @@ ORDER: tuple[SourceKind, ...] = ("hfterm", "wandb", "llama-factory", "tensorboar
 
 OWN_FILE = "metrics.jsonl"
 LLAMA_FILE = "trainer_log.jsonl"
-EVENTS = "events.out.tfevents."
+EVENTS = "tfevents"
+"""What TensorBoard knows its files by: this anywhere in the name."""
 CHECKPOINT = "checkpoint-"
 DEPTH = 2
 MOST_FOLDERS = 2000
@@ -141,7 +142,7 @@ def _of_file(path: Path) -> list[ForeignSource]:
         return [ForeignSource("llama-factory", path, name)]
     if path.name == TRAINER_FILE:
         return [ForeignSource("trainer", path, name)]
-    if path.name.startswith(EVENTS):
+    if EVENTS in path.name:
         return [ForeignSource("tensorboard", path, path.name)]
     if path.suffix == ".wandb":
         return [ForeignSource("wandb", path, name)]

@@ -1,4 +1,4 @@
-"""A TensorBoard run: ``events.out.tfevents.*``, one file or all of a folder, read as they grow.
+"""A TensorBoard run: files named ``*tfevents*``, one or all of a folder, read as they grow.
 
 Scalars of one step that follow each other are one row. A file that begins before the place where
 an older one ended tells that the run was resumed.
@@ -21,7 +21,7 @@ from hfterm.training.foreign.tensorboard_events import Scalars, scalars
 from hfterm.training.foreign.tfrecord import frames
 from hfterm.training.metrics_file import unreadable
 
-PATTERN = "events.out.tfevents.*"
+PATTERN = "*tfevents*"
 CHUNK = 4 << 20
 BIGGEST = 16 << 20
 """Bytes of a record; a bigger one is no scalar (an image, a graph) and is passed over."""
