@@ -134,7 +134,9 @@ async def test_a_conversation_by_keyboard(make_app: MakeApp) -> None:
         assert "What is the capital of Spain?" in screen(app).code()
         await pilot.press("alt+p")
         await settled(pilot, lambda: "<|im_start|>assistant" in shown(app))
-        await pilot.press("escape")
+        await pilot.press("escape", "f4", "alt+p")  # on its tokens too
+        await settled(pilot, lambda: "<|im_start|>assistant" in shown(app))
+        await pilot.press("escape", "f3")
         # a new one, and back through the history
         await pilot.press("alt+n")
         await settled(pilot, lambda: not turns(app))

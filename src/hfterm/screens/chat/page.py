@@ -41,3 +41,12 @@ class ChatPage(TabPage):
 
     def again(self) -> None:
         """Do again what the page does."""
+
+    def show_prompt(self, prompt: str) -> None:
+        """A window with what the model read last, or the reason that there is none."""
+        if not prompt:
+            self.notice.show("No prompt was made yet.", "Send a message first.", "note")
+            return
+        from hfterm.screens.chat.prompt_modal import PromptModal
+
+        self.app.push_screen(PromptModal(prompt))

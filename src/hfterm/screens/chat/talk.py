@@ -303,12 +303,7 @@ class TalkPage(ChatPage):
 
     def action_prompt(self) -> None:
         """The prompt as the template made it."""
-        if not self.session.prompt:
-            self.notice.show("No prompt was made yet.", "Send a message first.", "note")
-            return
-        from hfterm.screens.chat.prompt_modal import PromptModal
-
-        self.app.push_screen(PromptModal(self.session.prompt))
+        self.show_prompt(self.session.prompt)
 
     def action_drop_oldest(self) -> None:
         """Leave the oldest turn out of the prompt."""

@@ -27,7 +27,8 @@ class TokensPage(ChatPage):
 ## Tokens
 How probable the model itself held each token, before temperature and the like; ! where it was less
 than even. Below: what it might have said instead. `Tab` goes there, and `Enter` on one has the
-answer go on with it. `alt+k` shows the answer on the Tokenize screen, `alt+a` on Attention.
+answer go on with it. `alt+k` shows the answer on the Tokenize screen, `alt+a` on Attention; `alt+p`
+the raw prompt.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,6 +36,8 @@ answer go on with it. `alt+k` shows the answer on the Tokenize screen, `alt+a` o
                 tooltip="The prompt and the answer on the Tokenize screen"),
         Binding("alt+a", "attention", "Attention", priority=True, id="chat-tokens.attention",
                 tooltip="The prompt and the answer on the Attention screen"),
+        Binding("alt+p", "prompt", "Raw prompt", show=False, priority=True,
+                id="chat-tokens.prompt", tooltip="The prompt as the template made it"),
     ]  # fmt: skip
 
     def __init__(self, engine: EngineClient, session: Session, id: str) -> None:
@@ -91,6 +94,10 @@ answer go on with it. `alt+k` shows the answer on the Tokenize screen, `alt+a` o
     def _whole(self) -> str:
         said = next((m for m in self.session.path() if m.id == self._message), None)
         return self.session.prompt + (said.content if said is not None else "")
+
+    def action_prompt(self) -> None:
+        """The prompt as the template made it."""
+        self.show_prompt(self.session.prompt)
 
     def action_tokenize(self) -> None:
         """The prompt and the answer on the Tokenize screen."""
