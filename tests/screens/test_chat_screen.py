@@ -433,7 +433,8 @@ async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path, tmp_pat
         assert page is not None
         page.query_one("#lab-ways", Input).value = "float32 bfloat16 int8 gguf"
         page.query_one("#lab-tokens", Input).value = "4"
-        await pilot.press("f5")
+        page.query_one("#lab-tokens", Input).focus()
+        await pilot.press("enter")
         grid = page.query_one("#lab-grid", DataGrid)
         await settled(pilot, lambda: len(grid.source) == 4 and not page.busy)
         source = grid.source

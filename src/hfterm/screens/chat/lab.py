@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -33,12 +33,12 @@ class LabPage(ChatPage):
 
     HELP = """\
 ## Quant lab
-`F5` loads the model in float32, bfloat16, int8, nf4 and fp4, one after the other, each in a
-process of its own, and measures: the size of the weights, the time to load, tokens a second and the
-first token of a greedy answer, the memory of the process; and on a text: perplexity, the mean KL
-divergence of the next-token distribution from that of float32, and how often both hold the same
-token most probable. `Esc` stops after what is under way. `Ctrl+E` exports the table, `alt+w` writes
-the chart.
+`F5` (or `Enter` in a field) loads the model in float32, bfloat16, int8, nf4 and fp4, one after the
+other, each in a process of its own, and measures: the size of the weights, the time to load, tokens
+a second and the first token of a greedy answer, the memory of the process; and on a text:
+perplexity, the mean KL divergence of the next-token distribution from that of float32, and how
+often both hold the same token most probable. `Esc` stops after what is under way. `Ctrl+E` exports
+the table, `alt+w` writes the chart.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -71,6 +71,7 @@ the chart.
     def _value(self, name: str) -> str:
         return self.query_one(f"#lab-{name}", Input).value.strip()
 
+    @on(Input.Submitted)
     def again(self) -> None:
         """Measure."""
         spec = self.session.spec
