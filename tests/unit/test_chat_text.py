@@ -401,8 +401,11 @@ def test_replies_stand_under_their_prompts() -> None:
     ("spec", "words"),
     [
         ({"ref": "smollm2"}, "smollm2"),
-        ({"ref": "org/model"}, "model"),
-        ({"ref": "/models/model/"}, "model"),
+        ({"ref": "org/name"}, "name"),
+        ({"ref": "/models/name/"}, "name"),
+        ({"ref": "/runs/1-warm/model"}, "1-warm/model"),
+        ({"ref": "/runs/1-warm/merged/"}, "1-warm/merged"),
+        ({"ref": "m", "adapter": "/r/1-warm/checkpoint-8"}, "m + 1-warm/checkpoint-8"),
         ({"ref": "m", "dtype": "bfloat16"}, "m · bfloat16"),
         ({"ref": "m", "quantization": "nf4", "dtype": "bfloat16"}, "m · nf4"),
         ({"ref": "m", "quantization": "fp4", "double_quant": False}, "m · fp4 single"),

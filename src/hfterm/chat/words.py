@@ -20,10 +20,17 @@ def how_words(spec: LlmSpec) -> str:
 
 def model_words(spec: LlmSpec) -> str:
     """A model and how it is loaded: ``smollm2 · nf4 + reviews-lora``."""
-    name = PurePath(spec.ref).name if "/" in spec.ref else spec.ref or spec.url
+    name = _name(spec.ref) if "/" in spec.ref else spec.ref or spec.url
     how = how_words(spec)
     words = f"{name} · {how}" if how else name
-    return f"{words} + {PurePath(spec.adapter).name}" if spec.adapter else words
+    return f"{words} + {_name(spec.adapter)}" if spec.adapter else words
+
+
+def _name(path: str) -> str:
+    """The end of a path; with its folder where every run has one of that name."""
+    last = PurePath(path)
+    common = last.name in ("model", "merged") or last.name.startswith("checkpoint-")
+    return f"{last.parent.name}/{last.name}" if common and last.parent.name else last.name
 
 
 def answer_words(note: AnswerNote) -> str:
