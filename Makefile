@@ -1,6 +1,6 @@
 # make run   set everything up and open hfterm on the starter kit
 # make test  set everything up, then check and test
-# make bench measure
+# make bench measure, beside others; BENCH="--only startup,encode" for a part
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +16,7 @@ TEST_STAMP := $(VENV)/.test-stamp
 # The tests' own starter kit, so that no test touches the user's.
 TEST_STARTER := $(CURDIR)/.starter
 
-.PHONY: run test check bench clean
+.PHONY: run test tutorial coverage check soak bench docs clean
 
 # pip compiles what it copies, but not what it links to; unchanged files cost nothing.
 COMPILE := $(BIN)/python -m compileall -q src
@@ -26,10 +26,19 @@ run: $(RUN_STAMP)
 	@$(BIN)/hfterm starter minilm >/dev/null || true  # without a registry the app says what to do
 	@$(BIN)/hfterm
 
+# The files with long tests are collected first, so that the short ones fill what is left.
 test: $(TEST_STAMP) check
 	$(COMPILE)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest -n 2 --dist loadfile
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		--ignore=tests/tutorial
+
+# The same tests, and which lines and branches of src/ they ran, in all processes.
+coverage: $(TEST_STAMP)
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+	rm -f .coverage .coverage.*
+	HFTERM_STARTER=$(TEST_STARTER) HFTERM_TEST_PATIENCE=120 $(BIN)/pytest -n 2 --dist loadfile \
+		--no-loadscope-reorder --ignore=tests/tutorial --cov --cov-report=term --cov-report=json
 
 check: $(TEST_STAMP)
 	$(BIN)/ruff check
@@ -37,24 +46,25 @@ check: $(TEST_STAMP)
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-logo
 
+# Every row of docs/tutorial.md, its keys pressed.
+tutorial: $(TEST_STAMP)
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest tests/tutorial -n 2
+
+# An hour of everything at once in a real terminal; HFTERM_SOAK_SEED plays one again.
+soak: $(TEST_STAMP)
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+	HFTERM_STARTER=$(TEST_STARTER) HFTERM_SOAK_MINUTES=$${HFTERM_SOAK_MINUTES:-60} \
+		$(BIN)/pytest tests/soak/test_soak.py
+
+docs: $(TEST_STAMP)
+	$(BIN)/python docs/generate.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python docs/make_screenshots.py
+
 bench: $(TEST_STAMP)
 	$(COMPILE)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/startup.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/encode.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/keystrokes.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/grid.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/classes.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/predict.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/memory.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/attention.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/heatmap.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/train.py
-	$(BIN)/python benchmarks/curves.py
-	$(BIN)/python benchmarks/chart.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/monitor.py
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/chat.py
-	$(BIN)/python benchmarks/conversations.py
+	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/run_all.py $(BENCH)
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hfterm needs Python 3.11 or newer; name one: make PYTHON=python3.12")'

@@ -8,18 +8,22 @@ Memory is what the engine process holds over what it held with the model loaded,
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import itertools
 import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 
-from harness import isolate, median, table
+import peers
+from harness import Report, isolate, median, options, table
+from results import below, ratio_at_most
 
 ROUNDS = 5
+TURNS = 2
+"""Processes of either side; bertviz takes long, and has as many."""
 TOKENS = 512
 LONG = 8192
 WORD = "one two three four five six seven eight nine ten "
@@ -47,7 +51,7 @@ BERTVIZ = (
     RAW[: RAW.index("forward()\ntimes")]
     + """
 import resource
-_, inputs, output = forward()
+spent, inputs, output = forward()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 began = time.monotonic()
 from bertviz import model_view
@@ -55,7 +59,7 @@ page = model_view(output.attentions, tokenizer.convert_ids_to_tokens(inputs.inpu
                   html_action="return")
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"seconds": time.monotonic() - began, "bytes": 1024 * (after - before),
-                  "page": len(page.data)}))
+                  "page": len(page.data), "forward": spent}))
 """
 )
 
@@ -65,10 +69,10 @@ def text_of(tokens: int) -> str:
     return (WORD * (tokens // 10 + 1)).strip()
 
 
-def in_python(script: str, text: str) -> dict[str, float]:
+def in_python(script: str, text: str, python: str | Path = sys.executable) -> dict[str, float]:
     """What a script prints."""
     done = subprocess.run(
-        [sys.executable, "-c", script, text], capture_output=True, text=True, check=True
+        [str(python), "-c", script, text], capture_output=True, text=True, check=True
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -181,37 +185,85 @@ async def long() -> dict[str, float]:
     return found
 
 
-def main() -> None:
-    isolate()
+SHORT = f"Attention of {TOKENS} tokens, MiniLM"
+FAR = f"Attention of {LONG:,} tokens, SmolLM2"
+
+
+def of_short(report: Report, turns: int) -> None:
+    """The raw forward, the engine, and bertviz, taking turns."""
     raws: list[float] = []
     ours: list[float] = []
-    grown = 0.0
-    for _ in range(3):
+    growths: list[float] = []
+    theirs: list[dict[str, float]] = []
+    try:
+        bertviz = peers.python("bertviz")
+    except peers.Missing as why:
+        bertviz = None
+        report.not_run(SHORT, "bertviz", why)
+    for _ in range(turns):
         raws.append(in_python(RAW, text_of(TOKENS))["seconds"])
         taken, grown = asyncio.run(short(ROUNDS))
         ours.append(median(taken))
+        growths.append(grown)
+        if bertviz is not None:
+            theirs.append(in_python(BERTVIZ, text_of(TOKENS), bertviz))
     base = median(raws)
     rows: list[tuple[str | float, ...]] = [
         ("raw eager forward", base, 1.0),
         ("hfterm: to the full grid", median(ours), median(ours) / base),
         ("the most there may be", 1.3 * base + 0.1, (1.3 * base + 0.1) / base),
     ]
-    theirs: dict[str, float] | None = None
-    if importlib.util.find_spec("bertviz"):
-        theirs = in_python(BERTVIZ, text_of(TOKENS))
-        rows.append(("bertviz model_view, the page", theirs["seconds"], theirs["seconds"] / base))
-    table(f"{TOKENS} tokens on MiniLM; 3 × {ROUNDS} rounds", ("", "s", "× raw"), rows)
-    print(f"  the engine grew by {grown:.0f} MB over the loaded model")
-    if theirs is not None:
-        print(f"  bertviz by {theirs['bytes'] / 1e6:,.0f} MB, for a page of "
-              f"{theirs['page'] / 1e6:,.0f} MB")  # fmt: skip
-    else:
-        print("  bertviz is not installed here: pip install bertviz, and it is measured as well")
-    print()
+    if theirs:
+        page = median([one["seconds"] for one in theirs])
+        rows.append(("bertviz model_view, the page", page, page / base))
+    table(f"{TOKENS} tokens on MiniLM; {turns} × {ROUNDS} rounds", ("", "s", "× raw"), rows)
+    print(f"  the engine grew by {max(growths):.0f} MB over the loaded model")
+    report.add(
+        SHORT, "text to the full grid and the first map", "s", ours,
+        against="the raw eager forward", other=raws, target=ratio_at_most(1.3, 0.1, "s"),
+    )  # fmt: skip
+    report.add(SHORT, "memory over the loaded model", "MB", growths, target=below(200, "MB"))
+    if theirs:
+        print(f"  bertviz by {theirs[0]['bytes'] / 1e6:,.0f} MB, for a page of "
+              f"{theirs[0]['page'] / 1e6:,.0f} MB")  # fmt: skip
+        report.add(
+            SHORT, "text to the first picture", "s", ours,
+            against="bertviz model_view: forward and page",
+            other=[one["seconds"] + one["forward"] for one in theirs], peer=True,
+            note="bertviz's page must still be sent to a browser and drawn there: "
+            f"{theirs[0]['page'] / 1e6:,.0f} MB of HTML.",
+        )  # fmt: skip
+        report.add(
+            SHORT, "memory of the picture", "MB", growths, against="bertviz model_view",
+            other=[one["bytes"] / 1e6 for one in theirs], peer=True,
+        )  # fmt: skip
+
+
+def of_long(report: Report) -> None:
+    """A text that no other tool takes; there is only hfterm's figure."""
     found = asyncio.run(long())
     table(f"{LONG:,} tokens on SmolLM2", ("", ""), list(found.items()))
     held = 30 * 9 * LONG**2 * 4 / 1e9
     print(f"  all heads in float32 would be {held:.0f} GB")
+    for name, value in found.items():
+        what, _, unit = name.rpartition(", ")
+        if what:
+            target = below(1500, "MB") if unit == "MB" else None
+            report.add(FAR, what, unit, value, target=target)
+
+
+PARTS = ("short", "long")
+
+
+def main() -> None:
+    chosen = options(__doc__, PARTS)
+    report = Report(chosen)
+    isolate()
+    if "short" in chosen.parts:
+        of_short(report, chosen.rounds(TURNS, 1))
+    if "long" in chosen.parts:
+        print()
+        of_long(report)
 
 
 if __name__ == "__main__":

@@ -3,15 +3,14 @@
 Milliseconds are the processor's, from the change to the frame handed to the driver, and bytes are
 what the driver is given to write. ``new points`` come to a run that is watched, ``zoom`` draws
 everything anew, ``cursor`` moves by a column. ``drawing`` is the rasterizer and the lines of the
-widget alone. plotext is measured if a Python that has it is named by ``HFTERM_PLOTEXT``
-(``python -m venv V && V/bin/pip install plotext==5.3.2``; ``HFTERM_PLOTEXT=V/bin/python``).
+widget alone. plotext draws the same picture, in an environment of its own (`peers.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
+import json
 import subprocess
 import sys
 import time
@@ -24,14 +23,17 @@ from textual.app import App, ComposeResult
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
-from harness import percentile, table
+import peers
+from harness import Report, options, percentile, table
 from hfterm.training.curves import Curves
 from hfterm.widgets.chart import Chart
 from hfterm.widgets.chart_data import ChartLine
+from results import at_most
 
 FRAMES = 100
 SIZE = (120, 30)
 MOST_MILLISECONDS = 3.0
+TOPIC = f"A chart of three lines, {SIZE[0]}×{SIZE[1]}"
 NAMES = ("train", "eval", "test")
 
 PLOTEXT = """
@@ -50,7 +52,7 @@ for _ in range(20):
         plotext.plot(line, marker="braille")
     plotext.build()
     times.append((time.process_time() - began) * 1000)
-print(sorted(times)[len(times) // 2])
+print(times)
 """
 
 
@@ -84,14 +86,17 @@ def grow(curves: Curves, count: int) -> None:
     curves.append(["step", *NAMES], np.column_stack([steps, values]))
 
 
-async def measure(points: int) -> list[tuple[object, ...]]:
-    """For each kind of frame: milliseconds p50 and p99, bytes p50 and most."""
+async def measure(
+    points: int, frames: int
+) -> tuple[list[tuple[object, ...]], dict[str, tuple[list[float], list[int]]]]:
+    """For each kind of frame: milliseconds p50 and p99, bytes p50 and most; and all of them."""
     Counting.drawn = asyncio.Event()
     app = ChartApp(driver_class=Counting)
     app.console._color_system = ColorSystem.TRUECOLOR  # pyright: ignore[reportPrivateUsage]
     curves = Curves()
     grow(curves, points)
     rows: list[tuple[object, ...]] = []
+    everything: dict[str, tuple[list[float], list[int]]] = {}
 
     def columns(name: str, first: float, last: float, count: int) -> object:
         return curves.columns(name, "step", first, last, count, 50)
@@ -129,46 +134,64 @@ async def measure(points: int) -> list[tuple[object, ...]]:
         }  # fmt: skip
         for name, change in changes.items():
             await frame(change)
-            found = [await frame(change) for _ in range(FRAMES)]
+            found = [await frame(change) for _ in range(frames)]
             times, sizes = ([pair[place] for pair in found] for place in (0, 1))
+            everything[name] = (times, sizes)
             rows.append(
                 (f"{points:,} points, {name}", percentile(times, 0.5), percentile(times, 0.99),
                  float(percentile(sizes, 0.5)), float(max(sizes)))
             )  # fmt: skip
         times = []
-        for _ in range(FRAMES):
+        for _ in range(frames):
             began = time.process_time()
             chart.resized()
             for y in range(SIZE[1]):
                 chart.render_line(y)
             times.append((time.process_time() - began) * 1000)
+        everything["drawing"] = (times, [])
         rows.append((f"{points:,} points, drawing", percentile(times, 0.5),
                      percentile(times, 0.99), "–", "–"))  # fmt: skip
         app.exit()
 
     await app.run_async(size=SIZE, auto_pilot=drive, mouse=False)
-    return rows
+    return rows, everything
 
 
-def plotext(points: int) -> tuple[object, ...] | None:
-    """The same picture by plotext, if there is one."""
-    python = os.environ.get("HFTERM_PLOTEXT")
-    if not python:
-        return None
+def plotext(points: int) -> list[float]:
+    """Milliseconds of the same picture by plotext."""
+    python = str(peers.python("plotext"))
     done = subprocess.run(
         [python, "-c", PLOTEXT, str(points)], capture_output=True, text=True, check=True
     )
-    return (f"{points:,} points, plotext", float(done.stdout), "–", "–", "–")
+    return json.loads(done.stdout)
 
 
 def main() -> int:
+    chosen = options(__doc__)
+    frames = chosen.rounds(FRAMES, 10)
+    report = Report(chosen)
     rows: list[tuple[object, ...]] = []
     for points in (400, 20_000):
-        rows += asyncio.run(measure(points))
-        other = plotext(points)
-        rows += [other] if other else []
+        shown, found = asyncio.run(measure(points, frames))
+        rows += shown
+        try:
+            theirs = plotext(points)
+        except peers.Missing as why:
+            theirs = []
+            report.not_run(TOPIC, "plotext", why)
+        for name, (times, sizes) in found.items():
+            drawing = name == "drawing"
+            report.add(
+                TOPIC, f"{points:,} points, {name}: time", "ms", times,
+                against="plotext" if drawing else "", other=theirs if drawing else (),
+                peer=drawing, target=at_most(MOST_MILLISECONDS, "ms") if drawing else None,
+            )  # fmt: skip
+            if sizes:
+                report.add(TOPIC, f"{points:,} points, {name}: bytes of a frame", "B", sizes)
+        if theirs:
+            rows.append((f"{points:,} points, plotext", percentile(theirs, 0.5), "–", "–", "–"))
     table(
-        f"Three lines at {SIZE[0]}×{SIZE[1]}, {FRAMES} frames",
+        f"Three lines at {SIZE[0]}×{SIZE[1]}, {frames} frames",
         ("", "ms p50", "ms p99", "bytes p50", "bytes most"),
         rows,
     )

@@ -9,25 +9,38 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import psutil
 
-from harness import HFTERM, isolate, median, percentile, table
+import peers
+from harness import HFTERM, Report, isolate, median, options, percentile, table
+from results import Row, at_most, ratio_at_least, ratio_at_most
 
 TOKENS = int(os.environ.get("HFTERM_TOKENS", "128"))
 ROUNDS = int(os.environ.get("HFTERM_ROUNDS", "5"))
+FEW = 4
 QUESTION = "Tell me a long story about a fox, a river and a mountain."
+ENGINE = f"Chat: SmolLM2, {TOKENS} tokens, greedy"
+GREEDY = "Chat: greedy answers"
+ENDS = "Chat: an answer of {:,} tokens, float32"
+UNLOAD = "Chat: memory of the box"
+GGUF = f"Chat: SmolLM2 in GGUF, {TOKENS} tokens, greedy"
+STREAM = "Chat: the screen while an answer streams, 120×40"
+EVERY = ratio_at_least(1)
 WAYS = (
     {"dtype": "float32"}, {"dtype": "bfloat16"}, {"quantization": "int8"}, {"quantization": "nf4"},
 )  # fmt: skip
 
 
-def engine(way: dict[str, str]) -> list[str]:
+def engine(way: dict[str, str], report: Report, rounds: int) -> list[str]:
     """A row: tokens/s and first token of hfterm and of `generate`, and their ratios."""
     import torch
     from transformers import StoppingCriteriaList
@@ -69,25 +82,45 @@ def engine(way: dict[str, str]) -> list[str]:
     mine: list[float] = []
     theirs: list[float] = []
     firsts: list[tuple[float, float]] = []
-    same = True
-    for _ in range(ROUNDS):
+    rates: list[tuple[float, float]] = []
+    answers: list[bool] = []
+    for _ in range(rounds):
         one, two = raw(), ours()
         theirs += one[0]
         mine += two[0]
+        rates.append((1 / median(two[0]), 1 / median(one[0])))
+        answers.append(one[2] == two[2])
         firsts.append((two[1], one[1]))
-        same = same and one[2] == two[2]
     rate, raw_rate = 1 / median(mine), 1 / median(theirs)
     first, raw_first = median([a for a, _ in firsts]), median([b for _, b in firsts])
     turns = (Message("user", QUESTION), Message("assistant", "Yes. " * 60), Message("user", "Go."))
+    # only the first token counts here
+    sampling = Sampling(temperature=0, max_new_tokens=FEW)
     llm.answer(Ask(messages=turns[:2], sampling=sampling, conversation="a"), Job())
     kept = llm.answer(Ask(messages=turns, sampling=sampling, conversation="a"), Job()).ttft
-    fresh = median(
-        [llm.answer(Ask(messages=turns, sampling=sampling), Job()).ttft for _ in range(3)]
-    )
+    anew = [llm.answer(Ask(messages=turns, sampling=sampling), Job()).ttft for _ in range(3)]
+    fresh = median(anew)
+    name = next(iter(way.values()))
+    raw_name = "generate"
+    report.add(
+        ENGINE, f"{name}: rate", "tokens/s", [a for a, _ in rates], against=raw_name,
+        other=[b for _, b in rates], target=ratio_at_least(0.97), more=True,
+    )  # fmt: skip
+    report.add(
+        ENGINE, f"{name}: first token", "ms", [1000 * a for a, _ in firsts], against=raw_name,
+        other=[1000 * b for _, b in firsts], target=ratio_at_most(1.1),
+    )  # fmt: skip
+    report.add(
+        ENGINE, f"{name}: first token of the second turn", "ms", 1000 * kept,
+        against="without the kept cache", other=[1000 * one for one in anew],
+        target=ratio_at_most(0.6),
+    )  # fmt: skip
+    report.add(ENGINE, f"{name}: rounds with the tokens of generate", "", sum(answers),
+               against="rounds", other=rounds, target=EVERY, more=True)  # fmt: skip
     return [
         next(iter(way.values())), f"{rate:.1f}", f"{raw_rate:.1f}", f"{rate / raw_rate:.3f}",
         f"{1000 * first:.0f}", f"{1000 * raw_first:.0f}", f"{first / raw_first:.2f}",
-        f"{kept / fresh:.2f}", "yes" if same else "NO",
+        f"{kept / fresh:.2f}", "yes" if all(answers) else "NO",
     ]  # fmt: skip
 
 
@@ -101,7 +134,7 @@ MOST = 32
 """Tokens of each prompt's answer."""
 
 
-def greedy(way: dict[str, str]) -> list[str]:
+def greedy(way: dict[str, str], report: Report, most: int) -> list[str]:
     """Of how many prompts hfterm's greedy answer has the tokens that `generate` gives."""
     import torch
 
@@ -113,7 +146,7 @@ def greedy(way: dict[str, str]) -> list[str]:
     llm = TransformersBackend(LlmSpec(ref="smollm2", **way), Job())
     opened = llm._opened
     sampling = Sampling(temperature=0, max_new_tokens=MOST)
-    questions = json.loads(PROMPTS.read_text())
+    questions = json.loads(PROMPTS.read_text())[:most]
     same = tokens = 0
     for question in questions:
         messages = (Message("user", question),)
@@ -126,15 +159,20 @@ def greedy(way: dict[str, str]) -> list[str]:
             )  # fmt: skip
         same += list(answer.ids) == output[0, ids.shape[1] :].tolist()
         tokens += len(answer.ids)
-    return [next(iter(way.values())), f"{same} of {len(questions)}", f"{tokens:,}"]
+    name = next(iter(way.values()))
+    report.add(GREEDY, f"{name}: answers with the tokens of generate", "", same,
+               against="answers", other=len(questions), target=EVERY, more=True)  # fmt: skip
+    return [name, f"{same} of {len(questions)}", f"{tokens:,}"]
 
 
+GREEDY_PROMPTS = int(os.environ.get("HFTERM_PROMPTS", "51"))
 LONG = int(os.environ.get("HFTERM_LONG", "2000"))
+SECONDS = float(os.environ.get("HFTERM_SECONDS", "30"))
 AT_AN_END = 200
 """Tokens of a long answer's beginning and end that are compared."""
 
 
-def long_answer() -> list[list[str]]:
+def long_answer(report: Report, count: int) -> list[list[str]]:
     """Tokens a second at both ends of a long answer: hfterm's, and those of `generate`."""
     import torch
     from transformers import StoppingCriteriaList
@@ -151,7 +189,7 @@ def long_answer() -> list[list[str]]:
     ids = torch.tensor([prompt(opened.text, messages, "it").ids])
     ours: list[float] = []
     theirs: list[float] = []
-    sampling = Sampling(temperature=0.8, seed=1, max_new_tokens=LONG)
+    sampling = Sampling(temperature=0.8, seed=1, max_new_tokens=count)
     llm.answer(Ask(messages=messages, sampling=sampling),
                Job(send=lambda _: ours.append(time.perf_counter())))  # fmt: skip
 
@@ -161,18 +199,24 @@ def long_answer() -> list[list[str]]:
 
     with torch.no_grad():
         opened.model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=LONG,
-            min_new_tokens=LONG, do_sample=True, temperature=0.8,
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=count,
+            min_new_tokens=count, do_sample=True, temperature=0.8,
             stopping_criteria=StoppingCriteriaList([seen]),
         )  # fmt: skip
     rows: list[list[str]] = []
+    both: list[list[float]] = []
     for name, times in (("hfterm", ours), ("generate", theirs)):
         rates = [1 / median(_between(part)) for part in (times[:AT_AN_END], times[-AT_AN_END:])]
         rows.append([name, *(f"{rate:.1f}" for rate in rates), f"{rates[1] / rates[0]:.2f}"])
+        both.append([*rates, rates[1] / rates[0]])
+    whats = ("rate of the first {}", "rate of the last {}", "last by first")
+    for what, unit, ours_, other in zip(whats, ("tokens/s", "tokens/s", ""), *both, strict=True):
+        report.add(ENDS.format(count), what.format(AT_AN_END), unit, ours_,
+                   against="generate", other=other, more=True)  # fmt: skip
     return rows
 
 
-def unloaded() -> list[list[str]]:
+def unloaded(report: Report) -> list[list[str]]:
     """Memory of the box before a model is loaded, with it, and after it was let go."""
     import asyncio
 
@@ -206,6 +250,10 @@ def unloaded() -> list[list[str]]:
             await asyncio.sleep(1)
             after = taken()
             await engine.close()
+            name = next(iter(way.values()))
+            report.add(UNLOAD, f"{name}: more while it is loaded", "MB", during - before)
+            report.add(UNLOAD, f"{name}: more after it was unloaded", "MB", after - before,
+                       note="Of all processes of the box: those of others count too.")  # fmt: skip
             rows.append(
                 [next(iter(way.values())), f"{during - before:,.0f}", f"{after - before:+,.1f}"]
             )
@@ -214,7 +262,7 @@ def unloaded() -> list[list[str]]:
     return asyncio.run(run())
 
 
-def gguf() -> list[list[str]]:
+def gguf(report: Report, rounds: int) -> list[list[str]]:
     """The llama.cpp engine against llama-cpp-python's own completion, where it is installed."""
     from llama_cpp import Llama
 
@@ -231,7 +279,7 @@ def gguf() -> list[list[str]]:
               sampling=Sampling(temperature=0, max_new_tokens=TOKENS))  # fmt: skip
     asked = llm.answer(ask, Job()).prompt
     pairs: list[tuple[float, float]] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         times: list[float] = []
         raw.reset()
         for _ in raw.create_completion(
@@ -241,11 +289,15 @@ def gguf() -> list[list[str]]:
         pairs.append(
             (llm.answer(ask, Job()).tokens_per_s, (len(times) - 1) / (times[-1] - times[0]))
         )
+    report.add(
+        GGUF, "rate", "tokens/s", [a for a, _ in pairs], against="create_completion",
+        other=[b for _, b in pairs], target=ratio_at_least(0.97), more=True,
+    )  # fmt: skip
     return [[f"{median([a for a, _ in pairs]):.1f}", f"{median([b for _, b in pairs]):.1f}",
              f"{median([a / b for a, b in pairs]):.3f}"]]  # fmt: skip
 
 
-def streamed() -> list[list[str]]:
+def streamed(report: Report, lasting: float, keys: int) -> list[list[str]]:
     """Bytes a second, key to frame, and the rate at both ends while a long answer streams."""
     from pty_terminal import PtyTerminal
 
@@ -262,16 +314,25 @@ def streamed() -> list[list[str]]:
 
     until("Enter sends")
     terminal.settle()
-    terminal.send("\x1bs")  # the form has the focus: the first field is the temperature
-    terminal.send("\x1bs")
-    terminal.send("\t0\x1b[Z")
+    # the form's first is the temperature; five fields on is how long the answer may be
+    for key in ("\x1bs", "\x1bs", "0", *["\t"] * 5, "4000", "\x1b"):
+        terminal.send(key)
+        terminal.settle()
     terminal.send(QUESTION + "\r")
     until(r"\d+ tokens · [\d.]+/s")
     ui = psutil.Process(terminal.process.pid)
+    said = time.perf_counter()
+
+    def streaming() -> bool:
+        # when its head scrolls away it is said elsewhere, with the next tokens
+        nonlocal said
+        if "Esc stops" in terminal.text:
+            said = time.perf_counter()
+        return time.perf_counter() - said < 1.5
+
     lags: list[float] = []
     before, cpu, began = len(terminal.raw), ui.cpu_times(), time.perf_counter()
-    seconds = float(os.environ.get("HFTERM_SECONDS", "30"))
-    while time.perf_counter() - began < seconds and "Esc stops" in terminal.text:
+    while time.perf_counter() - began < lasting and streaming():
         end = time.perf_counter() + 1.0
         while time.perf_counter() < end:
             terminal.read(0.02)
@@ -279,8 +340,8 @@ def streamed() -> list[list[str]]:
     rate = (len(terminal.raw) - before) / taken
     after = ui.cpu_times()
     share = 100 * (after.user + after.system - cpu.user - cpu.system) / taken
-    for number in range(200):
-        if "Esc stops" not in terminal.text:
+    for number in range(keys):
+        if not streaming():
             break
         letter = chr(ord("a") + number % 26)
         wait = time.perf_counter() + 0.05
@@ -296,45 +357,75 @@ def streamed() -> list[list[str]]:
     shown = found.search(terminal.text)
     print(f"shown at the end: {shown[0] if shown else 'nothing'}; {len(lags)} keys")
     terminal.kill()
+    report.add(STREAM, "bytes", "B/s", rate, target=at_most(6000, "B/s"))
+    report.add(STREAM, "processor of the interface", "% of a core", share)
+    if lags:
+        report.add(STREAM, "key to its frame, median", "ms", lags)
+        report.add(STREAM, f"key to its frame, p99 of {len(lags)}", "ms", percentile(lags, 0.99),
+                   target=at_most(50, "ms"))  # fmt: skip
     return [
         ["bytes a second", f"{rate:,.0f}"],
         ["processor of the interface, % of a core", f"{share:.1f}"],
         ["key to frame, median ms", f"{median(lags):.1f}" if lags else "–"],
-        ["key to frame, p99 ms", f"{percentile(lags, 99):.1f}" if lags else "–"],
+        ["key to frame, p99 ms", f"{percentile(lags, 0.99):.1f}" if lags else "–"],
     ]
+
+
+PARTS = ("engine", "greedy", "long", "memory", "gguf", "screen")
+
+
+def gguf_elsewhere(report: Report, *, quick: bool) -> None:
+    """The same part by the Python that has llama.cpp."""
+    if find_spec("llama_cpp") is not None:
+        columns = ["tokens/s", "create_completion", "ratio"]
+        table(f"SmolLM2 in GGUF, {TOKENS} tokens, greedy", columns,
+              gguf(report, 2 if quick else ROUNDS))  # fmt: skip
+        return
+    try:
+        python = peers.python("llama-cpp")
+    except peers.Missing as why:
+        report.not_run(GGUF, "llama-cpp-python", why)
+        return
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        command = [str(python), __file__, "gguf", "--json", file.name, *["--quick"][: int(quick)]]
+        subprocess.run(command, check=True)
+        report.extend(msgspec.json.decode(Path(file.name).read_bytes(), type=list[Row]))
 
 
 def main() -> None:
     """Print the tables."""
+    chosen = options(__doc__, PARTS)
+    report = Report(chosen)
     isolate()
-    parts = sys.argv[1:] or ["engine", "greedy", "long", "memory", "gguf", "screen"]
+    parts = chosen.parts
     if "engine" in parts:
-        rows = [engine(way) for way in WAYS]
+        rows = [engine(way, report, chosen.rounds(ROUNDS)) for way in WAYS]
         table(
             f"SmolLM2, {TOKENS} tokens, greedy: hfterm against generate",
             ["way", "tokens/s", "generate", "ratio", "first ms", "generate", "ratio",
              "2nd turn kept/fresh", "same tokens"], rows,
         )  # fmt: skip
     if "greedy" in parts:
+        most = chosen.rounds(GREEDY_PROMPTS, 2)
         table(
             f"Greedy answers of up to {MOST} tokens with the tokens of `generate`",
-            ["way", "answers", "tokens"], [greedy(way) for way in WAYS],
+            ["way", "answers", "tokens"], [greedy(way, report, most) for way in WAYS],
         )  # fmt: skip
     if "long" in parts:
+        count = chosen.rounds(LONG, 400)
         table(
-            f"An answer of {LONG:,} tokens, float32: tokens/s of its first and last {AT_AN_END}",
-            ["", "first", "last", "last/first"], long_answer(),
+            f"An answer of {count:,} tokens, float32: tokens/s of its first and last {AT_AN_END}",
+            ["", "first", "last", "last/first"], long_answer(report, count),
         )  # fmt: skip
     if "memory" in parts:
-        table("Memory of the box, MB more than before", ["way", "loaded", "unloaded"], unloaded())
+        table("Memory of the box, MB more than before", ["way", "loaded", "unloaded"],
+              unloaded(report))  # fmt: skip
     if "gguf" in parts:
-        if find_spec("llama_cpp") is None:
-            print("\nllama-cpp-python is not installed: hfterm[gguf] brings it.")
-        else:
-            columns = ["tokens/s", "create_completion", "ratio"]
-            table(f"SmolLM2 in GGUF, {TOKENS} tokens, greedy", columns, gguf())
+        gguf_elsewhere(report, quick=chosen.quick)
     if "screen" in parts:
-        table("While an answer streams, 120×40", ["", ""], streamed())
+        lasting = SECONDS / 3 if chosen.quick else SECONDS
+        table("While an answer streams, 120×40", ["", ""],
+              streamed(report, lasting, chosen.rounds(200, 20)))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -11,12 +11,14 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
-from harness import median, table
+from harness import Report, median, options, table
 from hfterm.chat.conversations import ConversationStore
 from hfterm.chat.types import Sampling
+from results import at_most
 
 CONVERSATIONS = int(os.environ.get("HFTERM_CONVERSATIONS", "1000"))
 MESSAGES = int(os.environ.get("HFTERM_MESSAGES", "200"))
@@ -60,19 +62,27 @@ def fill(store: ConversationStore) -> list[int]:
     return made
 
 
-def row(name: str, does: Callable[[], list[object]]) -> list[object]:
+TOPIC = f"{CONVERSATIONS:,} conversations of {MESSAGES:,} messages"
+
+
+def row(report: Report, rounds: int, name: str, does: Callable[[], list[object]]) -> list[object]:
     """What it is, how many it gave, and milliseconds."""
     spent: list[float] = []
     found = 0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start = time.perf_counter()
         found = len(does())
         spent.append((time.perf_counter() - start) * 1000)
+    report.add(TOPIC, name, "ms", spent, target=at_most(100, "ms"))
     return [name, found, median(spent), max(spent)]
 
 
 def main() -> None:
     """Print one table."""
+    chosen = options(__doc__)
+    report = Report(chosen)
+    rounds = chosen.rounds(ROUNDS, 3)
+    measured = partial(row, report, rounds)
     with tempfile.TemporaryDirectory(prefix="hfterm-benchmark-") as folder:
         file = Path(folder) / "conversations.db"
         start = time.perf_counter()
@@ -91,24 +101,24 @@ def main() -> None:
             other.close()
             return [*rows]
 
-        first = row("open the file and list", opened)
+        first = measured("open the file and list", opened)
         store = ConversationStore.open(file)
         chance = random.Random(3)
         rows = [
             first,
-            row("list", lambda: [*store.list()]),
-            row("search a word of three messages", lambda: [*store.list("quokka")]),
-            row("search a word of every message", lambda: [*store.list("common")]),
-            row("search two words of every message", lambda: [*store.list("common com")]),
-            row("search two letters", lambda: [*store.list("co")]),
-            row("search two other letters", lambda: [*store.list("ea")]),
-            row("search one letter", lambda: [*store.list("t")]),
-            row("search what nobody said", lambda: [*store.list("xyzzyx")]),
-            row("open one conversation", lambda: [*store.path(chance.choice(numbers))]),
+            measured("list", lambda: [*store.list()]),
+            measured("search a word of three messages", lambda: [*store.list("quokka")]),
+            measured("search a word of every message", lambda: [*store.list("common")]),
+            measured("search two words of every message", lambda: [*store.list("common com")]),
+            measured("search two letters", lambda: [*store.list("co")]),
+            measured("search two other letters", lambda: [*store.list("ea")]),
+            measured("search one letter", lambda: [*store.list("t")]),
+            measured("search what nobody said", lambda: [*store.list("xyzzyx")]),
+            measured("open one conversation", lambda: [*store.path(chance.choice(numbers))]),
         ]
         store.close()
         table(
-            f"Conversations, {ROUNDS} rounds", ("what", "rows", "median ms", "max ms"), rows
+            f"Conversations, {rounds} rounds", ("what", "rows", "median ms", "max ms"), rows
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import struct
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness import median, table
+from harness import Report, median, options, table
+from results import at_most
 
 ROWS = 1_000_000
 COLUMNS = 240
@@ -159,16 +161,30 @@ def run(part: str, folder: Path) -> list[float]:
     return json.loads(done.stdout)
 
 
+TOPIC = f"Curves of {ROWS:,} rows × {len(METRICS)} metrics"
+ROUNDS = 3
+
+
 def main() -> None:
+    chosen = options(__doc__)
+    report = Report(chosen)
+    rounds = chosen.rounds(ROUNDS, 1)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         write_lines(folder / "metrics.jsonl")
         write_events(folder / "events.out.tfevents.1764096000.host.1.0")
-        raw = run("decoded", folder)
-        first = run("cold", folder)
-        again = run("cold", folder)
+        raws, firsts, agains, readers = [], [], [], []
+        for _ in range(rounds):
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+            raws.append(run("decoded", folder))
+            firsts.append(run("cold", folder))
+            agains.append(run("cold", folder))
+            readers.append(run("events", folder))
         more = run("live", folder)
-        tensorboard = run("events", folder)
+        raw, first, again, tensorboard = (
+            [median(column) for column in zip(*taken, strict=True)]
+            for taken in (raws, firsts, agains, readers)
+        )
     table(
         f"{ROWS:,} rows × {len(METRICS)} metrics",
         ("", "seconds", "× decoded", "peak MB"),
@@ -191,10 +207,24 @@ def main() -> None:
             for name, seconds in zip((*names, "a chart of a resumed run"), more[:-1], strict=True)
         ],
     )
+    for name, taken, most in (
+        ("metrics.jsonl, first time", firsts, 2.5),
+        ("metrics.jsonl, from the cache", agains, 0.5),
+        ("TensorBoard's events", readers, 12.0),
+    ):
+        lines = taken is not readers
+        report.add(
+            TOPIC, name, "s", [one[0] for one in taken],
+            against="msgspec decoding the same lines" if lines else "",
+            other=[one[0] for one in raws] if lines else (),
+            target=at_most(most, "s"),
+        )  # fmt: skip
+    for name, seconds in zip((*names, "a chart of a resumed run"), more[:-1], strict=True):
+        report.add(TOPIC, f"followed live: {name}", "ms", seconds * 1000)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
+    if len(sys.argv) > 1 and sys.argv[1] in PARTS:
         print(json.dumps([*PARTS[sys.argv[1]](Path(sys.argv[2])), peak()]))
     else:
         main()

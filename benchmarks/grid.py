@@ -1,25 +1,31 @@
 """A table of 300,000 tokens: hfterm's grid, Textual's DataTable, and textual-fastdatatable.
 
 Time from the first row handed over to the frame that shows it, for a jump to the last row, and
-for one repaint of what is in sight (the other two answer that from a cache of lines). The fast
-table is measured where it is installed (pip install textual-fastdatatable).
+for one repaint of what is in sight (the other two answer that from a cache of lines). Each in
+a process of its own, taking turns.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from textual.app import App
 from textual.widget import Widget
 
-from harness import isolate, median, reviews, table
+import peers
+from harness import Report, isolate, median, options, reviews, table
 from hfterm.widgets.token_source import TokenSource
 
-ROWS = 300_000
+ROWS = int(os.environ.get("HFTERM_ROWS", "300000"))
 REPAINTS = 9
+ROUNDS = 3
 
 Show = Callable[[App[None], TokenSource], Awaitable[Widget]]
 
@@ -97,24 +103,68 @@ async def show_fast(app: App[None], tokens: TokenSource) -> Widget:
     return grid
 
 
+CONTESTANTS: dict[str, tuple[Show, str, str]] = {
+    "hfterm's DataGrid": (show_grid, "end", ""),
+    "textual-fastdatatable": (show_fast, "ctrl+end", "fastdatatable"),
+    "Textual's DataTable": (show_data_table, "ctrl+end", ""),
+}
+"""How each is shown, its key for the last row, and the peer whose environment has it."""
+
+
+REPAINTED = "hfterm draws its lines anew; the others take them from a cache."
+SLOW = "Textual's DataTable"
+"""It takes most of a minute, so once."""
+
+
+def in_process(name: str, rows: int) -> list[float]:
+    """What a contestant takes, in a process of its own."""
+    peer = CONTESTANTS[name][2]
+    python = str(peers.python(peer)) if peer else sys.executable
+    command = [python, str(Path(__file__).absolute()), "--contestant", name]
+    environ = os.environ | {"HFTERM_ROWS": str(rows)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environ)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--contestant"]:
+        isolate()
+        show, end, _ = CONTESTANTS[sys.argv[2]]
+        print(json.dumps(asyncio.run(measure(show, source(), end))))
+        return
+    chosen = options(__doc__)
+    report = Report(chosen)
+    rows = ROWS // 10 if chosen.quick else ROWS
+    topic = f"A table of {rows:,} tokens, 120×40"
     isolate()
-    tokens = source()
-    contestants: list[tuple[str, Show, str]] = [("hfterm's DataGrid", show_grid, "end")]
-    if importlib.util.find_spec("textual_fastdatatable"):
-        contestants.append(("textual-fastdatatable", show_fast, "ctrl+end"))
-    contestants.append(("Textual's DataTable", show_data_table, "ctrl+end"))
-    rows: list[tuple[object, ...]] = []
-    base = 0.0
-    for name, show, end in contestants:
-        shown, jump, repainted = asyncio.run(measure(show, tokens, end))
-        base = base or shown
-        rows.append((name, shown, jump, repainted, shown / base))
+    rounds: dict[str, list[list[float]]] = {name: [] for name in CONTESTANTS}
+    for number in range(chosen.rounds(ROUNDS, 1)):
+        for name in list(rounds):
+            if name == SLOW and number:
+                continue
+            try:
+                rounds[name].append(in_process(name, rows))
+            except peers.Missing as why:
+                del rounds[name]
+                report.not_run(topic, name, why)
+    found = {name: [median(column) for column in zip(*taken, strict=True)]
+             for name, taken in rounds.items()}  # fmt: skip
+    base = next(iter(found.values()))[0]
     table(
-        f"{ROWS:,} rows × {len(tokens.columns)} columns at 120×40, in milliseconds",
+        f"{rows:,} rows at 120×40, in milliseconds",
         ("", "show", "jump to the end", "repaint", "× show"),
-        rows,
+        [(name, *figures, figures[0] / base) for name, figures in found.items()],
     )
+    ours, *others = rounds
+    for place, what in enumerate(
+        ("from the rows to their frame", "jump to the last row", "repaint")
+    ):
+        for other in others:
+            report.add(
+                topic, what, "ms", [one[place] for one in rounds[ours]],
+                against=other, other=[one[place] for one in rounds[other]], peer=True,
+                note=REPAINTED if what == "repaint" else "",
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

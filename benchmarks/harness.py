@@ -1,7 +1,11 @@
-"""What the benchmarks share: the pseudo-terminal of the tests, the starter kit, tables."""
+"""What the benchmarks share: the pseudo-terminal of the tests, the starter kit, tables, rows.
+
+A script prints its tables, and with `--json FILE` also writes the rows that RESULTS.md is made of.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import sys
@@ -9,10 +13,89 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import msgspec
+
+from results import Row, Target, make_row
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 HFTERM = str(Path(sys.executable).with_name("hfterm"))
+
+
+class Options(argparse.Namespace):
+    """What every script takes."""
+
+    json: Path | None
+    quick: bool
+    parts: list[str]
+
+    def rounds(self, count: int, quick: int = 2) -> int:
+        """How often, and how often when it is to be quick."""
+        return quick if self.quick else count
+
+
+def options(about: str | None, parts: Sequence[str] = ()) -> Options:
+    """Read the command line; `parts` are what may be named to measure only that."""
+    parser = parser_of(about)
+    if parts:
+        parser.add_argument(
+            "parts", nargs="*", metavar="PART", help=f"only this: {', '.join(parts)}"
+        )
+    chosen = parser.parse_args(namespace=Options(parts=[]))
+    if wrong := [part for part in chosen.parts if part not in parts]:
+        parser.error(f"no part is called {wrong[0]!r}; there are {', '.join(parts)}")
+    chosen.parts = chosen.parts or list(parts)
+    return chosen
+
+
+def parser_of(about: str | None) -> argparse.ArgumentParser:
+    """A command line with what every script takes."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to FILE")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, to try the script")
+    return parser
+
+
+class Report:
+    """The rows of a script; written after each, so that a script that fails leaves what it had."""
+
+    def __init__(self, chosen: Options) -> None:
+        self._file = chosen.json.absolute() if chosen.json else None
+        self._rows: list[Row] = []
+
+    def add(
+        self,
+        topic: str,
+        name: str,
+        unit: str,
+        ours: float | Sequence[float],
+        *,
+        against: str = "",
+        other: float | Sequence[float] = (),
+        target: Target | None = None,
+        peer: bool = False,
+        more: bool = False,
+        note: str = "",
+    ) -> None:
+        """A figure; the arguments are those of a `Row`, the rounds in the order they were run."""
+        row = make_row(
+            topic, name, unit, ours,
+            against=against, other=other, target=target, peer=peer, more=more, note=note,
+        )  # fmt: skip
+        self.extend([row])
+
+    def not_run(self, topic: str, against: str, reason: object) -> None:
+        """Something that could not be measured here."""
+        note = " ".join(str(reason).split()) or "no reason was given"
+        self.extend([Row(topic, against, against=against, peer=True, note=f"not run: {note}")])
+        print(f"\n{against}: not run: {note}")
+
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Rows that another process made."""
+        self._rows += rows
+        if self._file is not None:
+            self._file.write_bytes(msgspec.json.encode(self._rows))
 
 
 def isolate() -> None:
@@ -35,6 +118,10 @@ def isolate() -> None:
         XDG_CACHE_HOME=f"{home}/cache",
         HF_HUB_OFFLINE="1",
     )
+    settings = Path(home) / "config" / "hfterm" / "settings.toml"
+    settings.parent.mkdir(parents=True)
+    # each start is a first one: what was left is not found again, and the tour is not shown
+    settings.write_text("restore_session = false\n", "utf-8")
 
 
 def reviews(megabytes: float) -> str:

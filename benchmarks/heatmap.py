@@ -20,9 +20,10 @@ from textual.app import App, ComposeResult
 from textual.drivers.headless_driver import HeadlessDriver
 from textual.pilot import Pilot
 
-from harness import percentile, table
+from harness import Report, options, percentile, table
 from hfterm.attention.views import SCALES, Scale
 from hfterm.widgets.heatmap import Heatmap
+from results import at_most
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ SIZE = (200, 50)
 COLORS = {"truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT}
 MOST_BYTES = {"truecolor": 110_000, "256": 80_000}
 MOST_MILLISECONDS = 30.0
+TOPIC = f"A panned map of {TOKENS:,} × {TOKENS:,} at {SIZE[0]}×{SIZE[1]}, {FRAMES} frames"
 SQUARES = (1, 16)
 """Sides of the squares of tokens that a cell stands for."""
 
@@ -89,7 +91,7 @@ def noise(tokens: int) -> np.ndarray:
 
 
 async def measure(
-    array: np.ndarray, *, causal: bool, colors: str, scale: Scale, square: int
+    array: np.ndarray, *, causal: bool, colors: str, scale: Scale, square: int, frames: int
 ) -> tuple[float, float, float, float, float]:
     """Milliseconds p50 and p99 of a panned frame, bytes p50 and most, and ms of the first."""
     Counting.drawn = asyncio.Event()
@@ -119,7 +121,7 @@ async def measure(
         await pilot.pause(0.1)
         gc.collect()
         gc.freeze()  # as the application does when it has started
-        for index in range(FRAMES):
+        for index in range(frames):
             # to and fro, so that it never comes to an edge
             rows, columns = ((1, 0), (0, 1), (-1, 0), (0, -1))[index % 4]
             found.append(await frame(widget, lambda r=rows, c=columns: widget.action_pan(r, c)))
@@ -134,6 +136,9 @@ async def measure(
 
 
 def main() -> None:
+    chosen = options(__doc__)
+    frames = chosen.rounds(FRAMES, 10)
+    report = Report(chosen)
     rows: list[tuple[object, ...]] = []
     over: list[str] = []
     for name, make in (("head", made_up), ("noise", noise)):
@@ -143,15 +148,24 @@ def main() -> None:
                 for square in SQUARES:
                     figures = asyncio.run(
                         measure(
-                            array, causal=name == "head", colors=colors, scale=scale, square=square
+                            array,
+                            causal=name == "head",
+                            colors=colors,
+                            scale=scale,
+                            square=square,
+                            frames=frames,
                         )
                     )
                     label = f"{name}, {colors}, {scale}, {square} × {square} a cell"
                     rows.append((label, *figures))
+                    report.add(TOPIC, f"{label}: time, p99", "ms", figures[1],
+                               target=at_most(MOST_MILLISECONDS, "ms"))  # fmt: skip
+                    report.add(TOPIC, f"{label}: the largest frame", "kB", figures[3] / 1000,
+                               target=at_most(most / 1000, "kB"))  # fmt: skip
                     if figures[1] > MOST_MILLISECONDS or figures[3] > most:
                         over.append(label)
     table(
-        f"{TOKENS} × {TOKENS} at {SIZE[0]}×{SIZE[1]}, {FRAMES} panned frames",
+        f"{TOKENS} × {TOKENS} at {SIZE[0]}×{SIZE[1]}, {frames} panned frames",
         ("", "ms p50", "ms p99", "bytes p50", "bytes most", "first frame ms"),
         rows,
     )

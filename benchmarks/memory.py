@@ -22,12 +22,14 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from harness import isolate, median, table
+from harness import Options, Report, isolate, median, parser_of, table
+from results import ratio_between
 
 MB = 1e6
 NEW_TOKENS = 8
@@ -266,12 +268,18 @@ def predict(cases: list[Case]) -> list[Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--rounds", type=int, default=3, help="processes a row; the median counts")
+    parser.add_argument(
+        "--rounds", dest="rounds_", type=int, default=3, help="processes a row; the median counts"
+    )
     parser.add_argument("--only", default="", help="rows whose name contains this")
-    parser.add_argument("--json", type=Path, help="also write the raw measurements here")
-    chosen = parser.parse_args()
+    parser.add_argument("--raw", type=Path, help="also write the raw measurements here")
+    parser.add_argument(
+        "--exact", action="store_true", help="only with the allocator that keeps nothing"
+    )
+    chosen = parser.parse_args(namespace=Options(parts=[]))
+    rounds = 1 if chosen.quick else chosen.rounds_
     if chosen.measure:
         case = msgspec.json.decode(chosen.measure, type=Case)
         print(json.dumps(measure(case)))
@@ -280,28 +288,43 @@ def main() -> None:
     cases = [
         case for case in CASES if chosen.only in f"{case.model} {case.purpose} {case.precision}"
     ]
-    runs = [
-        [(measured(case), measured(case, exact=False)) for _ in range(chosen.rounds)]
-        for case in cases
-    ]
-    if chosen.json:
-        pairs = zip(cases, runs, strict=True)
-        chosen.json.write_text(
-            json.dumps([[msgspec.to_builtins(case), run] for case, run in pairs])
-        )
+    if chosen.quick:
+        cases = cases[::5]
+    report = Report(chosen)
+    runs: list[list[tuple[dict[str, float], dict[str, float]]]] = []
     rows: list[tuple[object, ...]] = []
-    for case, found, plan in zip(cases, runs, predict(cases), strict=True):
-        peak = median([exact["done peak"] for exact, _ in found])
+    plans = predict(cases)
+
+    def of(case: Case) -> list[tuple[dict[str, float], dict[str, float]]]:
+        return [
+            (measured(case), {} if chosen.exact else measured(case, exact=False))
+            for _ in range(rounds)
+        ]
+
+    # two at a time: it is memory that is measured, not time
+    pool = ThreadPoolExecutor(2)
+    for case, plan, found in zip(cases, plans, pool.map(of, cases), strict=True):
+        runs.append(found)
+        peaks = [exact["done peak"] / MB for exact, _ in found]
+        default = [other["done peak"] / MB for _, other in found if other]
         parts = sorted(plan.parts, key=lambda part: -part.size)[:SHOWN_PARTS]
         rows.append((
             f"{case.model} {case.batch}×{case.context} {case.purpose} {case.precision}",
-            plan.total / MB, peak / MB, plan.total / peak,
-            median([default["done peak"] for _, default in found]) / MB,
+            plan.total / MB, median(peaks), plan.total / MB / median(peaks),
+            median(default) if default else "–",
             median([exact["loaded peak"] for exact, _ in found]) / MB,
             ", ".join(f"{part.what} {part.size / MB:.0f}" for part in parts),
         ))  # fmt: skip
+        report.add(
+            f"Memory foretold: {case.model}, batch of {case.batch} × {case.context}",
+            f"{case.purpose}, {case.precision}", "MB", [plan.total / MB] * len(peaks),
+            against="measured", other=peaks, target=ratio_between(0.9, 1.1),
+        )  # fmt: skip
+    if chosen.raw:
+        pairs = zip(cases, runs, strict=True)
+        chosen.raw.write_text(json.dumps([[msgspec.to_builtins(case), run] for case, run in pairs]))
     table(
-        f"Peak memory in MB, the median of {chosen.rounds}; predicted without loading a weight",
+        f"Peak memory in MB, the median of {rounds}; predicted without loading a weight",
         ("", "predicted", "measured", "ratio", "glibc", "loading", "largest parts predicted"),
         rows,
     )

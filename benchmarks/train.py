@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import isolate, median, table
+from harness import Report, isolate, median, options, table
+from results import at_most, ratio_at_most
 
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-METHODS = tuple(sys.argv[1:]) or ("full", "lora")
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
+METHODS = ("full", "lora")
 RECIPE = """
 name = "{method}"
 task = "text-classification"
@@ -110,12 +111,12 @@ def accuracy(took: Took) -> float:
     return [row["eval_accuracy"] for row in took.rows if "eval_accuracy" in row][-1]
 
 
-def compare(method: str) -> None:
+def compare(method: str, report: Report, rounds: int) -> None:
     """Rounds of both, and what they come to."""
     recipe = RECIPE.format(method=method, epochs=1, rate={"full": 5e-5, "lora": 2e-3}[method])
     runs: list[Took] = []
     scripts: list[Took] = []
-    for number in range(ROUNDS):
+    for number in range(rounds):
         # who comes first changes, so that a slow minute hits both
         for kind in ("run", "script") if number % 2 else ("script", "run"):
             os.environ["HF_HOME"] = tempfile.mkdtemp()
@@ -137,7 +138,7 @@ def compare(method: str) -> None:
         for name, all_ in (("plain script", scripts), ("hfterm's run", runs))
     ]
     table(
-        f"{method}: MiniLM on 2,121 film reviews, an epoch, batches of 32; {ROUNDS} rounds",
+        f"{method}: MiniLM on 2,121 film reviews, an epoch, batches of 32; {rounds} rounds",
         ("", "s", "fastest", "slowest", "× plain", "CPU s", "× plain", "accuracy"),
         rows,
     )
@@ -151,13 +152,28 @@ def compare(method: str) -> None:
         abs(one - two) for one, two in zip(losses(runs[0]), losses(scripts[0]), strict=True)
     )
     print(f"  largest difference of a loss: {difference:.2g}")
+    topic = f"Train: {method}, MiniLM on 2,121 film reviews"
+    report.add(
+        topic, "the run, from asking for it to its end", "s", [took.wall for took in runs],
+        against="the plain script", other=[took.wall for took in scripts],
+        target=ratio_at_most(1.02),
+    )  # fmt: skip
+    report.add(
+        topic, "processor time", "s", [took.cpu for took in runs],
+        against="the plain script", other=[took.cpu for took in scripts],
+    )  # fmt: skip
+    report.add(topic, "largest difference of a loss", "", difference, target=at_most(1e-5, ""))
+    report.add(topic, "accuracy", "", accuracy(runs[-1]), against="the plain script",
+               other=accuracy(scripts[-1]), more=True)  # fmt: skip
 
 
 def main() -> None:
+    chosen = options(__doc__, METHODS)
+    report = Report(chosen)
     isolate()
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
-    for method in METHODS:
-        compare(method)
+    for method in chosen.parts:
+        compare(method, report, chosen.rounds(ROUNDS, 1))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,23 @@ Makes `zoo`, `model_zoo`, `corpus`, `pty_terminal`, `hub_server` and `chat_serve
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Two tests at once share the cores; threads that wait by spinning would take them from each other.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores: one each
 
 import pytest
 
@@ -35,6 +40,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 # What was started in the background hands on that it ignores these.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+COVERED = "COVERAGE_PROCESS_CONFIG" in os.environ
 
 KIT = ("minilm", "smollm2", "reviews", "sms-spam")
 HOMES = (
@@ -69,6 +76,28 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session", autouse=COVERED)
+def engines_that_are_counted() -> Iterator[None]:
+    """While coverage is measured an engine ends by itself, and so says what it ran.
+
+    hfterm kills it, since it holds nothing that needs saving.
+    """
+    from hfterm.engine.client import EngineClient
+
+    kill = EngineClient.close
+
+    async def close(self: EngineClient) -> None:
+        if self._writer is not None and self._process is not None:
+            self._writer.close()
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._process.wait, 10)
+        await kill(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EngineClient, "close", close)
+        yield
 
 
 def is_outside(address: object) -> bool:

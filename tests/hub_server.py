@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -45,6 +46,12 @@ class Hub:
         cut: repositories whose connection is closed without an answer.
         cut_files: files whose answers break off half way.
         sent: file → bytes of it that were sent.
+        breaks: file → at which shares of its next answers the connection breaks.
+        large: bytes from which a file is kept as the hub keeps large ones: named by SHA-256.
+        refusals: file → (status, headers) of its next answers, one after the other.
+        tampered: files whose last byte is another than was listed.
+        piece: bytes sent at once; `between` is called after each.
+        tokens: authorization headers that came with files.
     """
 
     folders: dict[str, Path] = field(default_factory=dict)
@@ -53,6 +60,13 @@ class Hub:
     cut: set[str] = field(default_factory=lambda: {"lab/cut"})
     cut_files: set[str] = field(default_factory=set)
     sent: dict[str, int] = field(default_factory=dict)
+    breaks: dict[str, list[float]] = field(default_factory=dict)
+    large: int = 1 << 40
+    refusals: dict[str, list[tuple[int, dict[str, str]]]] = field(default_factory=dict)
+    tampered: set[str] = field(default_factory=set)
+    piece: int = 1 << 40
+    between: Callable[[], object] | None = None
+    tokens: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         hub = self
@@ -94,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub = self.server_hub
         path = unquote(urlsplit(self.path).path)
         hub.asked.append((self.command, path))
-        parts = path.removeprefix("/api/models").strip("/").split("/")
+        parts = re.sub("^/(api/)?(models|datasets)/", "", path).strip("/").split("/")
         repo = "/".join(parts[:2])
         if repo in hub.cut:
             self.close_connection = True
@@ -116,28 +130,46 @@ class _Handler(BaseHTTPRequestHandler):
     def _described(self, repo: str, folder: Path, rest: list[str]) -> object:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         if rest[:1] == ["tree"]:
-            return [
-                {
-                    "type": "file",
-                    "path": str(file.relative_to(folder)),
-                    "size": file.stat().st_size,
-                    "oid": _etag(file),
-                }
-                for file in files
-            ]
+            return [self._listed(file, folder) for file in files]
         siblings = [{"rfilename": str(file.relative_to(folder))} for file in files]
         return {"id": repo, "modelId": repo, "sha": COMMIT, "private": False, "gated": False,
                 "disabled": False, "tags": [], "downloads": 1, "likes": 0,
                 "siblings": siblings}  # fmt: skip
+
+    def _listed(self, file: Path, folder: Path) -> dict[str, object]:
+        size = file.stat().st_size
+        large = {"lfs": {"oid": self._hash(file), "size": size, "pointerSize": 134}}
+        return {
+            "type": "file",
+            "path": str(file.relative_to(folder)),
+            "size": size,
+            "oid": _etag(file),
+            **(large if size >= self.server_hub.large else {}),
+        }
+
+    def _hash(self, file: Path) -> str:
+        if file.stat().st_size >= self.server_hub.large:
+            return hashlib.sha256(file.read_bytes()).hexdigest()
+        return _etag(file)
 
     def _send_file(self, folder: Path, name: str, cut: bool, body: bool) -> None:
         file = folder / name
         if not file.is_file():
             self._send(404, b"", {"X-Error-Code": "EntryNotFound"}, body)
             return
+        hub = self.server_hub
+        refusals = hub.refusals.get(name)
+        if refusals and body:
+            status, headers = refusals.pop(0)
+            self._send(status, b"", headers, body)
+            return
+        if body and "Authorization" in self.headers:
+            hub.tokens.append(self.headers["Authorization"])
         content = file.read_bytes()
+        if name in hub.tampered:
+            content = content[:-1] + bytes([content[-1] ^ 1])
         headers = {
-            "ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes",
+            "ETag": f'"{self._hash(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes",
         }  # fmt: skip
         status, size = 200, len(content)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -149,8 +181,11 @@ class _Handler(BaseHTTPRequestHandler):
         if cut and body:
             self.close_connection = True
             limit = len(content) // 2
+        if hub.breaks.get(name) and body:
+            self.close_connection = True
+            limit = int(len(content) * hub.breaks[name].pop(0))
         if body:
-            self.server_hub.sent[name] = self.server_hub.sent.get(name, 0) + len(content)
+            hub.sent[name] = hub.sent.get(name, 0) + len(content[:limit])
         self._send(status, content, headers, body, limit=limit)
 
     def _send_json(self, value: object, body: bool) -> None:
@@ -171,8 +206,22 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if body:
-            self.wfile.write(content[:limit])
+            self._write(content[:limit])
+
+    def _write(self, content: bytes) -> None:
+        hub = self.server_hub
+        try:
+            for start in range(0, len(content), hub.piece):
+                self.wfile.write(content[start : start + hub.piece])
+                self.wfile.flush()
+                if hub.between is not None:
+                    hub.between()
+        except OSError:
+            self.close_connection = True  # nobody listens any more
 
 
 def _etag(file: Path) -> str:
-    return hashlib.sha1(file.read_bytes(), usedforsecurity=False).hexdigest()
+    """Git's hash of a blob, as the hub names small files."""
+    content = file.read_bytes()
+    blob = b"blob %d\0" % len(content) + content
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest()

@@ -35,6 +35,9 @@ R = TypeVar("R")
 PATIENCE = float(os.environ.get("HFTERM_TEST_PATIENCE", "30"))
 """Seconds after which a condition that has not come true fails a test."""
 
+SOON, LATER = 0.01, 0.15
+"""Seconds between two looks at a condition: at first, and when it has long not come true."""
+
 
 class BackgroundEngine:
     """One engine process for many apps, warm."""
@@ -122,11 +125,19 @@ class BorrowedEngine(EngineClient):
         self._on_status = None
 
 
-async def settled(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
-    """Wait until `condition` is true; a widget that is not there yet makes it false."""
-    patience = Patience(PATIENCE)
+async def settled(
+    pilot: Pilot[None], condition: Callable[[], object], what: str = "", *, processes: int = 1
+) -> None:
+    """Wait until `condition` is true; a widget that is not there yet makes it false.
+
+    `processes` is how many engines start one after the other until then.
+    """
+    patience = Patience(PATIENCE * processes)
+    delay = SOON
     while True:
-        await pilot.pause(0.02)
+        # a look costs: the engine that is waited for needs the core too
+        await asyncio.sleep(delay)
+        delay = min(delay * 1.3, LATER)
         try:
             if condition():
                 await pilot.pause()

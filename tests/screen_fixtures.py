@@ -17,6 +17,7 @@ os.environ.pop("NO_COLOR", None)
 import hfterm.app
 from hfterm.app import HftermApp
 from hfterm.engine.client import EngineStatus
+from hfterm.screens.session_keeper import SessionKeeper
 from hfterm.screens.start import StartOptions
 from hfterm.settings import Settings
 from pilot_app import BackgroundEngine, BorrowedEngine
@@ -34,13 +35,18 @@ class MakeApp(Protocol):
         settings: Settings | None = None,
         problems: Sequence[str] = (),
         most: int = 200_000,
-        mode: str = "tokenize",
+        mode: str = "",
+        session: Path | None = None,
     ) -> HftermApp: ...
 
 
 @pytest.fixture
 def make_app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> MakeApp:
-    """Make the workbench. With `own_engine` it starts a process that the test may kill."""
+    """Make the workbench.
+
+    With `own_engine` it starts a process that the test may kill; with the file of a `session` it
+    goes on from there, and keeps it.
+    """
 
     def make(
         model: str | Path = "",
@@ -50,11 +56,15 @@ def make_app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         settings: Settings | None = None,
         problems: Sequence[str] = (),
         most: int = 200_000,
-        mode: str = "tokenize",
+        mode: str = "",
+        session: Path | None = None,
     ) -> HftermApp:
         start = StartOptions(str(model), text, live_delay=0.01, max_editor_chars=most)
+        keeper = SessionKeeper(session)
         if own_engine:
-            return HftermApp(settings, start, problems=problems, mode=mode)
+            return HftermApp(
+                settings, start, problems=problems, mode=mode or keeper.mode, session=keeper
+            )
         background: BackgroundEngine = request.getfixturevalue("background_engine")
 
         def borrow(
@@ -65,6 +75,8 @@ def make_app(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
         with monkeypatch.context() as patch:
             patch.setattr(hfterm.app, "EngineClient", borrow)
-            return HftermApp(settings, start, problems=problems, mode=mode)
+            return HftermApp(
+                settings, start, problems=problems, mode=mode or keeper.mode, session=keeper
+            )
 
     return make

@@ -19,19 +19,23 @@ from textual.widgets import Input, TextArea
 from textual.worker import Worker, WorkerState
 
 from hfterm import paths
+from hfterm.app_keys import KEYS
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
 from hfterm.screens.engines import EnginePool, Engines
+from hfterm.screens.messages import ModelLoaded, ModelToOpen, TokenWanted
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.run_watch import RunWatch
+from hfterm.screens.session_keeper import KEEP_EVERY, SessionKeeper
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ModelLoaded, ModelToOpen, TokenWanted, WorkbenchScreen
+from hfterm.screens.tour import Tour
+from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
 from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.themes import DARK, LIGHT, load_user_themes
-from hfterm.widgets.alt_digits import let_alt_digits_through
+from hfterm.widgets.alt_keys import let_alt_keys_through
 from hfterm.widgets.changed_only import ChangedOnly
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
@@ -64,37 +68,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1,question_mark", "help", "Help", key_display="F1", id="help",
-                tooltip="What this screen and the focused thing do, with every key"),
-        Binding("f2", "code", "Code", key_display="F2", id="code",
-                tooltip="The Python that reproduces what is shown"),
-        Binding("f9,y", "copy", "Copy", key_display="F9", id="copy",
-                tooltip="Copy the row, the selection or the text to the clipboard (OSC 52)"),
-        Binding("ctrl+e", "export", "Export", key_display="^e", priority=True, id="export",
-                tooltip="Write the whole table to a CSV, JSON or JSONL file"),
-        Binding("f5,r", "restart", "Restart", show=False, id="restart",
-                tooltip="Start the engine again, or ask it again"),
-        Binding("f8,l", "logs", "Logs", show=False, id="logs",
-                tooltip="What libraries printed in the engine process"),
-        Binding("escape", "leave", "Leave or stop", show=False, id="leave",
-                tooltip="Stop long work; else leave the text field"),
-        Binding("ctrl+p", "command_palette", "Palette", key_display="^p", priority=True,
-                id="palette", tooltip="Every action by name"),
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit",
-                tooltip="Quit; nothing is left running"),
-        *(
-            Binding(f"alt+{number}", f"mode('{entry.mode}')", entry.title, show=False,
-                    priority=True, id=f"mode.{entry.mode}", tooltip=f"The {entry.title} screen")
-            for number, entry in enumerate(SCREENS, 1)
-        ),
-        *(
-            Binding(f"{number}", f"mode('{entry.mode}')", entry.title, show=False,
-                    id=f"mode.{entry.mode}-digit",
-                    tooltip=f"The {entry.title} screen (while no text is being typed)")
-            for number, entry in enumerate(SCREENS, 1)
-        ),
-    ]  # fmt: skip
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
 
     def __init__(
         self,
@@ -104,9 +78,10 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         color: ColorDecision | None = None,
         problems: Sequence[str] = (),
         mode: str = SCREENS[0].mode,
+        session: SessionKeeper | None = None,
     ) -> None:
         install_backstop()
-        let_alt_digits_through()
+        let_alt_keys_through()
         # with few colours, or none, the terminal's own are used and none is computed
         self._shallow = color is not None and color.depth <= ColorDepth.COLORS_16
         # the screen that is asked for is the first: another would be made, only to be left
@@ -120,6 +95,8 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         self.engine = EngineClient(on_status=self._engine_status)
         self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
         self.chat_engines = EnginePool()
+        self.keeper = session or SessionKeeper(None)
+        self.tour = Tour(offered=self.keeper.first_time)
         self.loaded: LoadedInfo | None = None
         self.run_watch = RunWatch(self._runs_changed, lambda: self.current_mode == "train")
         words = [(entry.mode, entry.title) for entry in SCREENS]
@@ -149,7 +126,11 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
 
     def _make_screen(self, entry: ScreenEntry, words: Sequence[tuple[str, str]]) -> Screen[None]:
         engines = Engines(self.engine, self.model_engine, self.chat_engines)
-        return entry.make(engines, words, self._start)
+        start, place = self.keeper.start_of(entry.mode, self.DEFAULT_MODE, self._start)
+        screen = entry.make(engines, words, start)
+        screen.remembered = place
+        screen.recent = self.keeper.recent
+        return screen
 
     def get_key_display(self, binding: Binding) -> str:
         """A key as the screen names it: function keys in capitals, as on the keyboard."""
@@ -169,18 +150,60 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         self._start_engine()
         try:
             for screen in self._workbench_screens():
-                await screen.fill_once()
+                if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
+                    await screen.fill_once()
         finally:
             self._filled.set()
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip
+        self._say_gone()
+        self._show_tour()
         if self.alone:
+            from hfterm.widgets.quiet_collection import QuietCollection
+
             # what start-up made stays: not looking at it again keeps collections short
             gc.collect()
             gc.freeze()
+            self.set_interval(SAMPLE_EVERY, QuietCollection(lambda: self.last_key).look)
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
+        if self.keeper.file is not None:
+            self.set_interval(KEEP_EVERY, self._keep_session)
+
+    def _show_tour(self) -> None:
+        for screen in self._workbench_screens():
+            screen.show_tour(self.tour.line, self.tour.offer)
+
+    def action_tour(self) -> None:
+        """The next line of the tour."""
+        self.tour.next()
+        self._show_tour()
+
+    def action_skip_tour(self) -> None:
+        """No more of the tour."""
+        self.tour.skip()
+        self._show_tour()
+
+    def _say_gone(self) -> None:
+        """What was open last time and is not there any more."""
+        for name in self.keeper.gone:
+            self.notify(
+                f"{displayable(name)} was open last time, and is gone.",
+                severity="warning",
+                markup=False,
+            )
+        self.keeper.gone.clear()
+
+    @work(group="session", exit_on_error=False)
+    async def _keep_session(self) -> None:
+        if self.workbench is not None:
+            self.keeper.note(self.workbench)
+            self.workbench.recent = self.keeper.recent
+        await self.keeper.keep()
+        if self.keeper.problem:
+            self.notify(displayable(self.keeper.problem), severity="warning", markup=False)
+            self.keeper.problem = ""
 
     @work(group="engine", exit_on_error=False)
     async def _start_engine(self) -> None:
@@ -281,6 +304,9 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         with suppress(TimeoutError):
             # a screen that closes while it is being filled looks for what is gone already
             await asyncio.wait_for(self._filled.wait(), FILLED_WITHIN)
+        if self.workbench is not None:
+            self.keeper.note(self.workbench)
+        await self.keeper.keep()
         await self._close_engines()
         self.exit()
 
@@ -323,14 +349,22 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         """Switch to a screen; one that is new is filled once it is painted."""
         if self.current_mode == mode:
             return
+        if self.workbench is not None:
+            self.keeper.note(self.workbench)
         await self.switch_mode(mode)
+        self._say_gone()
         bench = self.workbench
         if bench is not None:
+            bench.recent = self.keeper.recent
             bench.engine_changed(self.engine.status)
             bench.loaded_changed(self.loaded)
             bench.runs_changed(self.run_watch.runs)
             self.run_watch.look()
-            bench.call_after_refresh(bench.fill_once)
+            bench.call_after_refresh(self._fill, bench)
+
+    async def _fill(self, bench: WorkbenchScreen) -> None:
+        await bench.fill_once()
+        bench.show_tour(self.tour.line, self.tour.offer)
 
     async def on_token_wanted(self, event: TokenWanted) -> None:
         """A screen's text is looked at with the tokenizer."""
@@ -345,7 +379,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         if self.workbench is not None:
             await self.workbench.fill_once()
             if event.text:
-                self.workbench.open_text(event.ref, event.text, 0)
+                self.workbench.open_text(event.ref, event.text, event.offset)
             elif event.against:
                 await self.workbench.open_against(event.ref, event.against)
             else:
@@ -354,6 +388,22 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
     async def on_mode_word_chosen(self, event: ModeWord.Chosen) -> None:
         """A screen's name was clicked."""
         await self.action_mode(event.mode)
+
+    @work(group="open-in", exclusive=True, exit_on_error=False)
+    async def action_open_in(self) -> None:
+        """Open what is open here elsewhere."""
+        bench = self.workbench
+        if bench is None or isinstance(self.screen, ModalScreen):
+            return
+        self.keeper.note(bench)
+        bench.recent = self.keeper.recent
+        window = bench.open_window()
+        if window is None:
+            self.notify("Nothing is open here that another screen could take.", severity="warning")
+            return
+        wanted = await self.push_screen_wait(window)
+        if wanted is not None:
+            bench.post_message(wanted)
 
     def action_help(self) -> None:
         """Help for what is in sight."""
@@ -438,4 +488,4 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         """The palette: the screen's own actions, then the application's."""
         from hfterm.palette import commands
 
-        yield from commands(self, screen)
+        yield from commands(self, screen, self.workbench, self.install_starter)

@@ -6,16 +6,29 @@ Exit codes: 0 done, 1 it failed (stderr says why), 2 bad usage.
 from __future__ import annotations
 
 import csv
+import difflib
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
 import typer
 
-from hfterm import __version__, cli_attention, cli_chat, cli_models, cli_runs, cli_train, cli_watch
-from hfterm.cli_work import ask, print_json, print_rows
+from hfterm import (
+    __version__,
+    cli_attention,
+    cli_chat,
+    cli_library,
+    cli_models,
+    cli_runs,
+    cli_serve,
+    cli_train,
+    cli_watch,
+)
+from hfterm.cli_work import ask, failed, print_json, print_rows
+from hfterm.errors import HftermError
 
 app = typer.Typer(
     help="The Hugging Face workbench that lives in a terminal.",
@@ -35,6 +48,7 @@ class ScreenName(StrEnum):
     ATTENTION = "attention"
     TRAIN = "train"
     CHAT = "chat"
+    LIBRARY = "library"
 
 
 class ColorName(StrEnum):
@@ -56,7 +70,7 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def workbench(
     context: typer.Context,
-    screen: Annotated[ScreenName, typer.Option(help="Screen to open.")] = ScreenName.TOKENIZE,
+    screen: Annotated[ScreenName | None, typer.Option(help="Screen to open.")] = None,
     model: Annotated[str, typer.Option(help="Starter name, path or hub id.")] = "",
     text: Annotated[str | None, typer.Option(help="Text to begin with.")] = None,
     no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse alone.")] = False,
@@ -72,7 +86,7 @@ def workbench(
 
     raise typer.Exit(
         open_workbench(
-            screen.value,
+            screen.value if screen else "",
             model,
             text,
             mouse=False if no_mouse else None,
@@ -81,11 +95,62 @@ def workbench(
     )
 
 
+@app.command(name="open")
+def open_thing(
+    context: typer.Context,
+    thing: Annotated[str, typer.Argument(help="A model, data set, run, GGUF or text file.")],
+) -> None:
+    """Open a thing on the screen that fits it; ``hfterm THING`` does the same."""
+    from hfterm.launch import open_fitting
+
+    options = context.parent.params if context.parent else {}
+    color = options.get("color")
+    try:
+        code = open_fitting(
+            thing,
+            text=options.get("text"),
+            mouse=False if options.get("no_mouse") else None,
+            color=color.value if isinstance(color, ColorName) else "",
+        )
+    except HftermError as error:
+        near = difflib.get_close_matches(thing, _commands(), n=1, cutoff=0.7)
+        if near:
+            raise typer.BadParameter(
+                f"{error.message} Did you mean the command {near[0]}?"
+            ) from None
+        raise failed(error) from None
+    raise typer.Exit(code)
+
+
+VALUED = ("--screen", "--model", "--text", "--color")
+"""Options of the workbench that the next word belongs to."""
+
+
+def _commands() -> list[str]:
+    """The names of all commands."""
+    return [
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+        if command.callback is not None
+    ] + [group.name or "" for group in app.registered_groups]
+
+
+def with_open(args: Sequence[str]) -> list[str]:
+    """``hfterm THING`` as ``hfterm open THING``; anything else as it is."""
+    at = 0
+    while at < len(args) and args[at].startswith("-") and args[at] != "-":
+        at += 2 if args[at] in VALUED else 1
+    words = args[at:]
+    if len(words) != 1 or words[0] in _commands():
+        return list(args)
+    return [*args[:at], "open", *words]
+
+
 def run() -> None:
     """Run the command line. An output that can't be written is an error for people as well."""
     try:
         try:
-            app(prog_name="hfterm")
+            app(with_open(sys.argv[1:]), prog_name="hfterm")
         finally:
             sys.stdout.flush()
     except OSError as error:
@@ -178,8 +243,8 @@ def doctor(
 ) -> None:
     """Look at everything hfterm depends on, and say what is off and what to do."""
     from hfterm import paths, settings
+    from hfterm.doctor import examine
     from hfterm.job import Job
-    from hfterm.system.doctor import examine
     from hfterm.system.terminal import decide_color
 
     wanted, _ = settings.load(paths.settings_file())
@@ -232,5 +297,7 @@ cli_models.register(app)
 cli_attention.register(app)
 cli_train.register(app)
 cli_runs.register(app)
+cli_serve.register(app)
+cli_library.register(app)
 cli_watch.register(app)
 cli_chat.register(app)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from textual.app import SystemCommand
+from textual.app import App, SystemCommand
 from textual.screen import Screen
 
 from hfterm.hub import starter
 from hfterm.screens.registry import SCREENS
-
-if TYPE_CHECKING:
-    from hfterm.app import HftermApp
+from hfterm.screens.workbench import WorkbenchScreen
 
 CURSOR_KEYS = {"grid", "strip", "choice", "text", "palette", "leave", "mode"}
 """First parts of the ids of bindings that only move: nobody looks for them in the palette."""
 
 
-def commands(app: HftermApp, screen: Screen[object]) -> Iterable[SystemCommand]:
-    """The palette: the screen's own actions, then the application's."""
-    bench = app.workbench
+def commands(
+    app: App[None],
+    screen: Screen[object],
+    bench: WorkbenchScreen | None,
+    install_starter: Callable[[], object],
+) -> Iterable[SystemCommand]:
+    """The palette: the actions of the screen in sight (`bench`), then the application's."""
     if bench is not None:
         for command in bench.COMMANDS_HERE:
             run = partial(app.call_later, bench.run_action, command.action)
@@ -30,11 +31,11 @@ def commands(app: HftermApp, screen: Screen[object]) -> Iterable[SystemCommand]:
         yield SystemCommand(
             f"Go to {entry.title}",
             f"The {entry.title} screen",
-            partial(app.action_mode, entry.mode),
+            partial(app.run_action, f"mode('{entry.mode}')"),
         )
     if any(not status.installed for status in starter.starter_status()):
         yield SystemCommand(
-            "Starter kit: bring the rest", "Tiny real models and data", app.install_starter
+            "Starter kit: bring the rest", "Tiny real models and data", install_starter
         )
     seen: set[str] = set()
     for active in screen.active_bindings.values():

@@ -18,17 +18,18 @@ class ProgressPrinter:
         self._live = stream.isatty()
         self._stage = ""
         self._began = 0.0
+        self._first = 0
         self._width = 0
 
     def show(self, progress: Progress) -> None:
         """Say how far the work is."""
         now = time.monotonic()
         if progress.stage != self._stage:
-            self._stage, self._began = progress.stage, now
+            self._stage, self._began, self._first = progress.stage, now, progress.done
             if not self._live:
                 self._stream.write(f"{progress.stage}\n")
         if self._live:
-            line = describe(progress, now - self._began)[:100]
+            line = describe(progress, now - self._began, first=self._first)[:100]
             self._stream.write(f"\r{line:<{self._width}}")
             self._width = len(line)
         self._stream.flush()
@@ -40,15 +41,16 @@ class ProgressPrinter:
             self._stream.flush()
 
 
-def describe(progress: Progress, elapsed: float, bar: int = BAR) -> str:
+def describe(progress: Progress, elapsed: float, bar: int = BAR, first: int = 0) -> str:
     """A progress in words, with a bar, a rate and the time left when the total is known.
 
     Args:
         progress: how far the work is.
         elapsed: seconds since its stage began.
         bar: cells of the bar; 0 for none.
+        first: units that were done when the stage began, as of a download that is gone on with.
     """
-    rate = progress.done / elapsed if elapsed > 0.2 else 0.0
+    rate = (progress.done - first) / elapsed if elapsed > 0.2 else 0.0
     if not progress.total:
         parts = [progress.stage]
         if progress.done:
@@ -61,7 +63,8 @@ def describe(progress: Progress, elapsed: float, bar: int = BAR) -> str:
     drawn = "▰" * full + "▱" * (bar - full)
     parts = [progress.stage, f"{drawn} {share:4.0%}" if bar else f"{share:.0%}"]
     if rate > 0:
-        parts.append(f"{_amount(rate, progress.unit)}/s")
+        if progress.unit != "s":  # of a wait there is no rate
+            parts.append(f"{_amount(rate, progress.unit)}/s")
         parts.append(f"{_clock((progress.total - progress.done) / rate)} left")
     return " · ".join(parts)
 

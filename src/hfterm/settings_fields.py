@@ -24,12 +24,19 @@ class Settings(msgspec.Struct, frozen=True):
     mouse: bool = True
     animations: str = "none"
     pixels: str = "off"
+    restore_session: bool = True
     model: str = ""
     live_delay_ms: int = 60
     max_editor_chars: int = 200_000
     logs_lines: int = 2_000
     hub_endpoint: str = ""
+    library_folders: str = ""
     keymap: dict[str, str] = {}  # msgspec copies an empty default
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of `library_folders`."""
+        return tuple(folder for folder in self.library_folders.split(":") if folder)
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -93,6 +100,11 @@ FIELDS: dict[str, Field] = {
         str,
         allowed=("off", "auto", "kitty", "sixel"),
     ),
+    "restore_session": Field(
+        "Whether hfterm begins where it was left: screens, texts, selections. They are kept in\n"
+        "session.json, for your eyes only, in the folder of the logs; false keeps nothing.",
+        bool,
+    ),
     "model": Field(
         "The model whose tokenizer is open at the start: the name of one in the starter kit,\n"
         "a folder or a hub id. Empty: the starter kit's.",
@@ -124,6 +136,12 @@ FIELDS: dict[str, Field] = {
         str,
         pattern=r"(https?://[^\s/]+\S*)?",
         wanted="an address that begins with https:// or http://, or an empty text",
+    ),
+    "library_folders": Field(
+        "More folders that the Library looks through for models and data sets, separated as in\n"
+        "PATH (by a colon).",
+        str,
+        wanted="folders separated by colons, or an empty text",
     ),
     "keymap": Field(
         "Your own keys: the id of a binding, and the keys that trigger it, comma-separated.",

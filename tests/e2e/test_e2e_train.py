@@ -70,9 +70,9 @@ def only_run() -> store.Run:
 
 
 def open_recipe(terminal: PtyTerminal, file: Path, name: str) -> None:
-    """Alt+O, and a path."""
+    """Ctrl+O, and a path."""
     terminal.wait_for("parameters are trained")
-    terminal.send(f"{ESCAPE}o")
+    terminal.send("\x0f")
     terminal.wait_for("Open a recipe")
     terminal.send(f"{file}\r")
     terminal.wait_for(f"name {name}")

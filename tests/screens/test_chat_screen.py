@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 import chat_models
+from chat_server import ChatServer, Reply, chunk
 from hfterm import paths
 from hfterm.app import HftermApp
 from hfterm.chat.conversations import ConversationStore
@@ -26,6 +28,7 @@ from hfterm.widgets.answer_column import AnswerColumn
 from hfterm.widgets.chat_tables import TokenRows
 from hfterm.widgets.composer import Composer
 from hfterm.widgets.data_grid import DataGrid
+from hfterm.widgets.fields import Choice
 from hfterm.widgets.lab_chart import LabChart
 from hfterm.widgets.lab_table import LabRows
 from hfterm.widgets.modals import Prompt
@@ -206,6 +209,21 @@ async def test_a_full_context_asks_and_drops_only_what_it_is_told_to(
         assert turns(app)[0].turn.facts == "left out of the prompt"
 
 
+async def test_a_model_without_a_template_goes_on_with_the_text(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    app = make_app(mode="chat", model=str(chat_models.llama3(tmp_path / "plain", None)))
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot, max_new_tokens=4)
+        assert "no chat template" not in shown(app)
+        await say(pilot, "Once upon")  # which also loads it
+        await answered(pilot, 2)
+        assert "your text is continued, not answered" in shown(app)
+        await say(pilot, "and then")
+        await answered(pilot, 4)
+        assert "Text to go on with (no chat template)" in shown(app)
+
+
 async def test_what_models_say_harms_nothing(make_app: MakeApp, tiny: Path) -> None:
     store = ConversationStore.open(paths.data_dir() / "conversations.sqlite")
     evil = (
@@ -295,7 +313,7 @@ async def test_two_ways_side_by_side(make_app: MakeApp, tiny: Path, tmp_path: Pa
         assert 0 <= rows[1][7] <= 100  # pyright: ignore[reportOperatorIssue]
         # a set of prompts, and what came of it in files
         (tmp_path / "prompts.txt").write_text("One\n\nTwo\n")
-        await pilot.press("alt+o")
+        await pilot.press("ctrl+o")
         await settled(pilot, lambda: isinstance(app.screen, Prompt))
         await pilot.press(*str(tmp_path / "prompts.txt"), "enter")
         await settled(pilot, lambda: not page.busy and len(page._replies) == 4)
@@ -407,7 +425,7 @@ async def test_the_load_window_measures_and_recommends(make_app: MakeApp, tiny: 
         await pilot.press("f5")
         assert isinstance(window, ChatLoadModal)
         await settled(pilot, lambda: window._busy)
-        await settled(pilot, lambda: not window._busy)
+        await settled(pilot, lambda: not window._busy, processes=4)
         rates = [grid.source.values(at)[2] for at in range(3)]
         assert all(str(rate).lstrip("★ ") not in ("", "–") for rate in rates)
         assert "was the fastest here" in shown(app)
@@ -436,7 +454,7 @@ async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path, tmp_pat
         page.query_one("#lab-tokens", Input).focus()
         await pilot.press("enter")
         grid = page.query_one("#lab-grid", DataGrid)
-        await settled(pilot, lambda: len(grid.source) == 4 and not page.busy)
+        await settled(pilot, lambda: len(grid.source) == 4 and not page.busy, processes=4)
         source = grid.source
         assert isinstance(source, LabRows)
         full, half, whole8, gguf = source.results
@@ -465,3 +483,109 @@ async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path, tmp_pat
         speeds = screen(app).session
         assert speeds is not None
         assert {"float32", "bfloat16", "int8"} == set(speeds.measured.of(str(tiny), "cpu"))
+
+
+async def test_another_way_of_loading_takes_the_place_of_the_one_under_way(
+    make_app: MakeApp,
+) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        session = screen(app).session
+        assert session is not None
+        screen(app).open_model("smollm2")
+        await settled(pilot, lambda: talk(app).loads, "the first load")
+        await screen(app)._take(LlmSpec(ref="smollm2", dtype="bfloat16"))
+        await settled(pilot, lambda: session.ready and not talk(app).busy, "the second")
+        assert session.info is not None
+        assert session.info.spec.dtype == "bfloat16"
+
+
+async def test_escape_goes_from_the_sampling_to_the_message(make_app: MakeApp) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(pilot)
+        await pilot.press("alt+s", "ctrl+u", *"0.3", "escape", *"Hello")
+        session = screen(app).session
+        assert session is not None
+        assert talk(app).composer.text == "Hello"
+        assert session.sampling.temperature == 0.3
+
+
+async def test_a_message_sent_while_the_model_loads_is_sent_when_it_is_loaded(
+    make_app: MakeApp, tiny: Path
+) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        screen(app).open_model("smollm2")
+        await settled(pilot, lambda: talk(app).loads, "the load")
+        await say(pilot, "Hi")
+        await settled(pilot, lambda: "sent when the model is loaded" in shown(app), "the note")
+        screen(app).open_model(str(tiny))  # another takes its place, and the message with it
+        await settled(pilot, lambda: "You" in shown(app) and not talk(app).busy, "the answer")
+        session = screen(app).session
+        assert session is not None
+        path = session.path()
+        assert [said.role for said in path] == ["user", "assistant"]
+        assert path[0].content == "Hi"
+        assert not talk(app).composer.text
+
+        screen(app).open_model("smollm2")
+        await settled(pilot, lambda: talk(app).loads, "the load")
+        await say(pilot, "Again")
+        await pilot.press("escape")
+        await settled(pilot, lambda: not talk(app).busy, "stopped")
+        assert talk(app).composer.text == "Again"
+        assert len(session.path()) == 2
+
+
+async def test_who_types_an_address_talks_to_that_server(make_app: MakeApp) -> None:
+    with ChatServer() as server:
+        app = make_app(mode="chat", model="smollm2")
+        async with app.run_test(size=SIZE) as pilot:
+            await ready(pilot)
+            await pilot.press("f7")
+            await settled(pilot, lambda: isinstance(app.screen, ChatLoadModal), "the window")
+            engine = app.screen.query_one("#chat-engine", Choice)
+            address = app.screen.query_one("#chat-url", Input)
+            address.focus()
+            await pilot.press(*"x")
+            assert engine.value == "server"
+            await pilot.press("backspace")
+            assert engine.value == "transformers"
+            app.screen.query_one("#chat-ref", Input).value = "tiny"
+            await pilot.press(*server.url, "alt+l")
+            await settled(pilot, lambda: not isinstance(app.screen, ChatLoadModal), "closed")
+            await say(pilot, "Hi")
+            await settled(pilot, lambda: "Hello there" in shown(app), "the answer")
+
+
+async def test_a_long_answer_says_how_far_it_is_when_its_head_is_out_of_sight(
+    make_app: MakeApp,
+) -> None:
+    more, end = threading.Event(), threading.Event()
+    lines = [chunk(f"- line {number}\n") for number in range(80)]
+    reply = Reply(
+        [*lines, lambda: more.wait(30), chunk("- last\n"), lambda: end.wait(30)], cut=True
+    )
+    with ChatServer(script=[reply]) as server:
+        app = make_app(mode="chat", model="tiny")
+        async with app.run_test(size=SIZE) as pilot:
+            await ready(pilot)
+            session = screen(app).session
+            assert session is not None
+            session.spec = LlmSpec(ref="tiny", engine="server", url=server.url)
+            await say(pilot, "Count")
+            await settled(pilot, lambda: "line 79" in shown(app), "the lines")
+            more.set()
+            await settled(pilot, lambda: "Message · 81 tokens" in shown(app), "how far")
+            view = app.screen.query(TurnView).last()
+            assert not view.head_in_sight
+            free = view.size.height - view._body.size.height - 1
+            assert free > 0  # room for what comes next, so that not every line scrolls
+            end.set()
+            await settled(pilot, lambda: "The answer was cut" in shown(app), "the end")
+            assert "F5 goes on with it, alt+g asks anew" in shown(app)
+            assert "· Enter sends" in shown(app)
+            await settled(pilot, lambda: view.size.height == view._body.size.height + 1, "no room")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from hfterm.screens.tokenize.screen import SAMPLE
+from hfterm.screens.tokenize.words import SAMPLE
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.token_strip import TokenStrip
 from pilot_app import grid, ready, rows, settled, shown, tokenize_screen, tokens

@@ -139,7 +139,7 @@ async def load(pilot: object, recipe: Recipe, tmp_path: Path) -> None:
     """A recipe from a file into the form."""
     file = tmp_path / "recipe.toml"
     file.write_text(write_recipe(recipe))
-    await pilot.press("alt+o")
+    await pilot.press("ctrl+o")
     await answer(pilot, str(file))
     await settled(pilot, lambda: value(pilot.app, "name") == recipe.name, "the recipe")
 
@@ -365,15 +365,15 @@ async def test_a_recipe_is_saved_opened_again_and_shown_as_a_script(
         assert saved == app.screen.query_one(RecipeForm).recipe()
         assert saved.name == "mine"
         await load(pilot, tiny_recipe("other"), tmp_path)
-        await pilot.press("alt+o")
+        await pilot.press("ctrl+o")
         await answer(pilot, str(target))
         await settled(pilot, lambda: value(app, "name") == "mine")
         assert app.screen.query_one(RecipeForm).recipe() == saved
-        await pilot.press("alt+o")
+        await pilot.press("ctrl+o")
         await answer(pilot, str(tmp_path / "nothing.toml"))
         await settled(pilot, lambda: "nothing.toml" in notice(app))
         (tmp_path / "broken.toml").write_text('name = "x"\ntask = "translate"\n')
-        await pilot.press("alt+o")
+        await pilot.press("ctrl+o")
         await answer(pilot, str(tmp_path / "broken.toml"))
         await settled(pilot, lambda: "translate" in notice(app))
         assert app.screen.query_one(RecipeForm).recipe() == saved, "what was there stays"

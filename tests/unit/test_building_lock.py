@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from transformers import PreTrainedModel
 
+from hfterm.building_lock import building
 from hfterm.errors import Cancelled
 from hfterm.inference.loading import load_model
 from hfterm.job import Job
-from hfterm.models.building_lock import building
 from hfterm.models.overview import overview
 from hfterm.models.types import ModelSpec
 

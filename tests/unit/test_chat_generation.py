@@ -77,7 +77,7 @@ def test_greedy_is_generate_itself(how: dict[str, str]) -> None:
     questions = json.loads((Path(__file__).parents[1] / "data/chat_prompts.json").read_text())
     assert len(questions) >= 50
     if how != {"dtype": "float32"}:
-        questions = questions[::4]  # benchmarks/chat.py greedy takes all of them, and 32 tokens
+        questions = questions[::6]  # benchmarks/chat.py greedy takes all of them, and 32 tokens
     answer, _ = tell(llm, Ask(messages=user(FRANCE), sampling=GREEDY))
     assert "Paris" in answer.text
     few = msgspec.structs.replace(GREEDY, max_new_tokens=6)
@@ -268,6 +268,7 @@ def test_an_adapter_goes_on_top_and_another_bases_is_refused(tiny: Path, tmp_pat
             TransformersBackend(LlmSpec(ref="smollm2", adapter=str(folder)), Job())
         assert raised.value.kind == kind
         assert raised.value.remedy
+        assert ("size mismatch" in raised.value.message) == (kind == "other-base")
 
 
 def test_numbers_that_are_none_are_said(tiny: Path) -> None:
@@ -304,7 +305,7 @@ def test_a_model_that_does_not_fit_names_the_figures_and_a_smaller_way() -> None
     kind, message, remedy = done.stdout.strip().split("|")
     assert kind == "memory", done.stderr
     assert "its weights take 538 MB" in message
-    assert "are free" in message
+    assert "a process may take" in message
     assert "bfloat16 takes 269 MB" in remedy
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hfterm import doctor
+from hfterm.doctor import PACKAGES, Check, DoctorReport, examine
 from hfterm.errors import Cancelled
 from hfterm.job import Job, Progress
-from hfterm.system import doctor
-from hfterm.system.doctor import PACKAGES, Check, DoctorReport, examine
 from hfterm.system.reach import has_token, offline_variable, reach
 from hfterm.system.terminal import ColorDecision, ColorDepth
 
@@ -237,7 +237,7 @@ def test_the_settings_problems_are_listed(home: Path) -> None:
 
 def test_it_needs_neither_torch_nor_transformers() -> None:
     program = (
-        "import sys; from hfterm.job import Job; from hfterm.system.doctor import examine;"
+        "import sys; from hfterm.job import Job; from hfterm.doctor import examine;"
         "examine(Job()); print({'torch', 'transformers', 'textual', 'rich'} & set(sys.modules))"
     )
     command = [sys.executable, "-c", program]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -469,3 +470,16 @@ async def test_a_state_that_cannot_be_shown_loses_no_answer(zoo: dict[str, Path]
         await client.close()
     assert len(encoding) == 3
     assert "started" in seen
+
+
+async def test_whoever_is_cancelled_while_a_process_ends_stops_no_reading(
+    engine: EngineClient,
+) -> None:
+    await engine.start()
+    ending = asyncio.create_task(engine.unload())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with suppress(asyncio.CancelledError):
+        await ending
+    await engine.close()
+    assert engine.status.phase in ("dead", "off")

@@ -148,8 +148,9 @@ def test_every_letter_has_a_twin_that_always_works() -> None:
 BUTTONS = {"start", "install_first"}
 """Actions that a button, or Enter, does too."""
 
-FORBIDDEN_KEYS = {"ctrl+b", "ctrl+a", "ctrl+s", "ctrl+enter"}
-"""Taken by tmux, screen, flow control, or sent by few terminals."""
+FORBIDDEN_KEYS = {"ctrl+b", "ctrl+a", "ctrl+s", "ctrl+enter", "alt+b", "alt+f"}
+"""Taken by tmux, screen, flow control, sent by few terminals, or taken by Textual for a word back
+and a word forth, as readline has them."""
 
 
 def test_no_key_that_terminals_take() -> None:

@@ -295,6 +295,19 @@ def test_a_misspelt_starter_is_suggested(typed: str, meant: str) -> None:
     assert f"Did you mean '{meant}'?" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("pasted", "words"),
+    [
+        ("https://huggingface.co/openai-community/gpt2/tree/main", "openai-community/gpt2"),
+        ("https://huggingface.co", "Name it"),
+        ("http://127.0.0.1:8000/v1", "--url"),
+        ("http://[", "--url"),
+    ],
+)
+def test_an_address_is_told_where_it_goes(pasted: str, words: str) -> None:
+    assert words in suggestion(pasted)
+
+
 def test_nothing_like_a_starter_gets_no_suggestion() -> None:
     assert suggestion("gpt2") == ""
 

@@ -20,7 +20,8 @@ from hfterm.engine.model_requests import CompareModels, DescribeModel, ListParam
 from hfterm.engine.protocol import Request
 from hfterm.engine.requests import ListModels
 from hfterm.errors import HftermError
-from hfterm.models.types import ModelOverview, ModelSource, ModelSpec
+from hfterm.hub.model_source import ModelSource
+from hfterm.models.types import ModelOverview, ModelSpec
 from hub_server import COMMIT, Hub
 from pilot_app import BackgroundEngine
 

@@ -11,8 +11,9 @@ from hfterm.chat.conversation_types import ConversationRow
 LONGEST = 200
 """Characters of a search that are looked at."""
 
-AROUND = 40
-"""Characters shown on each side of what was found."""
+BEFORE, AFTER = 12, 80
+"""Characters shown before what was found, few, so that it is seen in a narrow column, and from it.
+"""
 
 _WORD = re.compile(r"\w")
 
@@ -60,7 +61,7 @@ def snippet(text: str, words: list[str]) -> str:
     sought = ["".join(map(_plain, word)) for word in words]
     places = [place for word in sought if (place := flat.find(word)) >= 0]
     at = min(places, default=0)
-    start, end = max(0, at - AROUND), at + 2 * AROUND
+    start, end = max(0, at - BEFORE), at + AFTER
     cut = " ".join(text[start:end].split())
     return f"{'…' if start else ''}{cut}{'…' if end < len(text) else ''}"
 

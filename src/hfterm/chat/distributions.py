@@ -64,9 +64,11 @@ def seen(id_: int, logits: np.ndarray) -> Seen:
 
 
 class Watch:
-    """A logits processor and a stopping criterion that see the same step.
+    """A logits processor, and in `stop` a stopping criterion, that see the same step.
 
-    As a processor it must come first, so that it sees the model's own logits.
+    As a processor it must come first, so that it sees the model's own logits. It is an object that
+    can be called, as transformers' own are: `generate` asks each processor for its signature at
+    every token, which takes ten times as long for a function or a method.
 
     Args:
         each: told of every token; answers whether to stop after it.
@@ -75,8 +77,9 @@ class Watch:
     def __init__(self, each: Callable[[Seen], bool]) -> None:
         self._each = each
         self._logits: Tensor | None = None
+        self._told: tuple[Tensor, ...] = ()
 
-    def process(self, _: LongTensor, scores: FloatTensor) -> FloatTensor:
+    def __call__(self, _: LongTensor, scores: FloatTensor) -> FloatTensor:
         """Look at the logits, float32[1, vocabulary]; they stay as they are."""
         self._logits = scores[0].float()  # none of those after this one writes into it
         return scores
@@ -86,8 +89,9 @@ class Watch:
         import torch
 
         assert self._logits is not None
-        stopped = self._each(seen(int(sequences[0, -1]), self._logits.cpu().numpy()))
-        return torch.full((1,), stopped, dtype=torch.bool, device=sequences.device)
+        if not self._told:
+            self._told = torch.tensor([[False], [True]], device=sequences.device).unbind()
+        return self._told[self._each(seen(int(sequences[0, -1]), self._logits.cpu().numpy()))]
 
 
 class Force:
@@ -98,15 +102,15 @@ class Force:
     """
 
     def __init__(self, id_: int) -> None:
-        self._id = id_
+        self._id: int | None = id_
 
-    def process(self, _: LongTensor, scores: FloatTensor) -> FloatTensor:
+    def __call__(self, _: LongTensor, scores: FloatTensor) -> FloatTensor:
         """Forbid all others, once: float32[1, vocabulary]."""
         import torch
 
-        if self._id < 0:
+        if self._id is None:
             return scores
         only = torch.full_like(scores, -torch.inf)
         only[:, self._id] = 0.0
-        self._id = -1
+        self._id = None
         return cast("FloatTensor", only)

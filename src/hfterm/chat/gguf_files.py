@@ -13,10 +13,9 @@ from typing import BinaryIO
 
 import msgspec
 
-from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub import starter
-from hfterm.hub.refs import HUB_ID, LONGEST_ID, no_path
+from hfterm.hub.refs import HUB_ID, LONGEST_ID, cache_folder, no_path
 
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 """How the parts of a split file are named; llama.cpp opens the first and finds the others."""
@@ -102,7 +101,7 @@ def _file(ref: str, path: Path) -> Path:
 
 
 def _of_cache(ref: str) -> Path:
-    folder = paths.hub_cache_dir() / f"models--{ref.replace('/', '--')}"
+    folder = cache_folder(ref)
     try:
         snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
     except OSError:

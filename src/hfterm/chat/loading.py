@@ -5,17 +5,18 @@ Imports torch, transformers and peft inside functions: for an engine process.
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from hfterm.building_lock import building
 from hfterm.chat.prompting import has_template
 from hfterm.chat.types import LlmInfo, LlmSpec
 from hfterm.errors import HftermError
 from hfterm.inference.loading import OpenModel, check_blocks, give_back, load_model
 from hfterm.job import Job
-from hfterm.models.building_lock import building
 from hfterm.models.devices import devices
 from hfterm.models.memory import gigabytes, weight_sizes
 from hfterm.models.opening import concrete_of, find, load_config
@@ -92,7 +93,6 @@ def no_memory(spec: LlmSpec, job: Job, what: str) -> HftermError:
     stored = "float32" if str(config.dtype) in ("None", "torch.float32") else "bfloat16"
     way = spec.quantization if spec.quantization != "none" else spec.dtype
     takes = sizes.get({"auto": stored, "float16": "bfloat16", "fp4": "nf4"}.get(way, way), 0)  # pyright: ignore[reportCallIssue, reportArgumentType]
-    free = next((room.free for room in devices() if room.name.startswith(spec.device)), 0)
     smaller = {name: size for name, size in sizes.items() if size < takes}
     remedy = "Choose a smaller model, or free memory."
     if smaller:
@@ -101,9 +101,18 @@ def no_memory(spec: LlmSpec, job: Job, what: str) -> HftermError:
     return HftermError(
         "memory",
         f"{what} while {spec.ref} was loaded: its weights take {gigabytes(takes)} that "
-        f"way, and {gigabytes(free)} are free.",
+        f"way, and {_room(spec.device)}.",
         remedy,
     )
+
+
+def _room(device: str) -> str:
+    """What there is to take: a limit of the process counts before what is free."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if device == "cpu" and limit != resource.RLIM_INFINITY:
+        return f"a process may take {gigabytes(limit)} in all here (ulimit -v)"
+    free = next((room.free for room in devices() if room.name.startswith(device)), 0)
+    return f"{gigabytes(free)} are free"
 
 
 def ends_of(opened: OpenModel) -> frozenset[int]:
@@ -144,7 +153,10 @@ def _with_adapter(model: PreTrainedModel, spec: LlmSpec) -> PreTrainedModel:
             adapted = PeftModel.from_pretrained(model, str(folder))
     except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
         # peft finds none of the layers it names, or weights of another shape
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        # torch's first line says only that there are mistakes, the next one which
+        told = (line for line in lines if not line.startswith("Error(s) in "))
+        first = next(told, type(error).__name__)
         raise HftermError(
             "other-base",
             f"The adapter {spec.adapter} does not fit {spec.ref}: {first[:300]}",

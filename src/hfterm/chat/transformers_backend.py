@@ -109,7 +109,9 @@ class TransformersBackend:
 
         model, told = self._opened.model, _arguments(ask.sampling, self._ends)
         watch = Watch(record.take)
-        processors = [watch.process, *_penalties(ask.sampling), Force(ask.force).process]
+        processors = [watch, *_penalties(ask.sampling)]
+        if ask.force >= 0:
+            processors.append(Force(ask.force))
         ids = torch.tensor([asked.ids], device=model.device)
         cache, reused = None, 0
         if model._supports_default_dynamic_cache():  # pyright: ignore[reportPrivateUsage, reportCallIssue]

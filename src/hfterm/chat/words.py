@@ -38,7 +38,7 @@ def answer_words(note: AnswerNote) -> str:
     parts: list[str] = []
     spent = note.seconds - note.ttft
     if note.tokens > 1 and spent > 0:
-        parts.append(f"{(note.tokens - 1) / spent:.1f} tokens/s")
+        parts.append(f"{(note.tokens - 1) / spent:,.1f} tokens/s")
     if note.tokens:
         parts.append(f"first {note.ttft * 1000:,.0f} ms")
         parts.append(f"{note.tokens:,} token{'' if note.tokens == 1 else 's'}")
@@ -57,3 +57,10 @@ def loaded_words(info: LlmInfo) -> str:
     if info.memory:
         parts.append(f"process {info.memory / 1e6:,.0f} MB")
     return " · ".join(parts)
+
+
+def message_words(info: LlmInfo | None) -> str:
+    """What is written to a model, as far as it is loaded."""
+    if info is not None and not info.has_template:
+        return "Text to go on with (no chat template)"
+    return "Message"

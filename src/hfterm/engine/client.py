@@ -259,16 +259,19 @@ class EngineClient:
     async def restart(self) -> None:
         """End the process, if it runs, and start another."""
         self.kill()
-        if self._reader_task is not None:
-            await self._reader_task
+        await self._read_out()
         await self.start()
 
     async def unload(self) -> None:
         """End the process, and all that it holds; the next request starts another."""
         self.kill()
-        if self._reader_task is not None:
-            await self._reader_task
+        await self._read_out()
         self._set(EngineStatus("off"))
+
+    async def _read_out(self) -> None:
+        """Wait until the last answer is read. Whoever is cancelled here cancels no reading."""
+        if self._reader_task is not None:
+            await asyncio.wait([self._reader_task])
 
     def kill(self) -> None:
         """End the process at once. It holds nothing that needs saving."""
@@ -279,8 +282,7 @@ class EngineClient:
         """End the process and wait for it."""
         self._on_status = None
         self.kill()
-        if self._reader_task is not None:
-            await self._reader_task
+        await self._read_out()
         if self.log_file.exists() and self.log_file.stat().st_size == 0:
             self.log_file.unlink()
 

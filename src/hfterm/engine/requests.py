@@ -8,7 +8,8 @@ import msgspec
 
 from hfterm.engine.protocol import Lane, Request
 from hfterm.hub.starter import StarterStatus
-from hfterm.tokenization.types import Encoding, TextDocument, TokenizerInfo
+from hfterm.hub.text_document import TextDocument
+from hfterm.tokenization.types import Encoding, TokenizerInfo
 from hfterm.tokenization.views import (
     Audit,
     BatchOptions,

@@ -10,8 +10,8 @@ import stat
 from pathlib import Path
 
 from hfterm.errors import HftermError
+from hfterm.hub.text_document import TextDocument
 from hfterm.job import Job
-from hfterm.tokenization.types import TextDocument
 
 MAX_DOCUMENT = 1 << 28
 """Bytes of the largest file that is read whole (256 MiB); larger ones are for `iter_texts`."""

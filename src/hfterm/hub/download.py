@@ -11,6 +11,8 @@ from hfterm.job import Job
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from huggingface_hub.errors import HfHubHTTPError
+
 TOKENIZER_PATTERNS = [
     "tokenizer*", "vocab*", "merges.txt", "*.model", "tekken.json", "config.json",
     "added_tokens.json", "special_tokens_map.json", "chat_template*", "additional_chat_templates/*",
@@ -44,15 +46,22 @@ def download_tokenizer(ref: str, job: Job) -> Path:
     return path
 
 
-def _status(error: BaseException) -> int | None:
+def _answer(error: BaseException) -> HfHubHTTPError | None:
+    """The hub's refusal behind an error, if it is one."""
     from huggingface_hub.errors import HfHubHTTPError
 
     seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, HfHubHTTPError):
-            return seen.response.status_code
+    while seen is not None and not isinstance(seen, HfHubHTTPError):
         seen = seen.__cause__ or seen.__context__
-    return None
+    return seen
+
+
+def _retry_after(error: BaseException) -> str:
+    answer = _answer(error)
+    told = answer.response.headers.get("Retry-After", "") if answer is not None else ""
+    if not told.isdecimal():
+        return ""
+    return f"{int(told):,} second{'' if int(told) == 1 else 's'}"
 
 
 def explain(ref: str, error: Exception) -> HftermError:
@@ -64,7 +73,8 @@ def explain(ref: str, error: Exception) -> HftermError:
     )
 
     hint = suggestion(ref)
-    status = _status(error)
+    answer = _answer(error)
+    status = answer.response.status_code if answer is not None else None
     if isinstance(error, OfflineModeIsEnabled) or "offline" in str(error).lower():
         return HftermError(
             "offline",
@@ -94,10 +104,11 @@ def explain(ref: str, error: Exception) -> HftermError:
             "not-found", f"The hub has no model named {ref} (404).", hint or "Check the spelling."
         )
     if status == 429:
+        wait = _retry_after(error)
         return HftermError(
             "rate-limited",
             f"The hub asks to slow down (429) while fetching {ref}.",
-            "Wait a minute and try again; hf auth login raises the limit.",
+            f"Try again in {wait or 'a minute'}; hf auth login raises the limit.",
         )
     if status is not None:
         return HftermError("hub-error", f"The hub answered {status} for {ref}.", "Try again later.")

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
+from hfterm.building_lock import building
 from hfterm.errors import HftermError
 from hfterm.job import Job
-from hfterm.models.building_lock import building
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -31,24 +31,36 @@ CHUNK = 256 * 1024
 TIMEOUT_SECONDS = 30.0
 
 _POLL_SECONDS = 0.1
+_TOLD_SECONDS = 2.0
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-")
 
 
 class Unreachable(Exception):
-    """This attempt failed in a way that another may not."""
+    """This attempt failed in a way that another may not.
+
+    Attributes:
+        wait: seconds that the server asks to wait before another; 0 when it does not say.
+    """
+
+    def __init__(self, why: str, wait: float = 0.0) -> None:
+        super().__init__(why)
+        self.wait = wait
 
 
 class _Head:
-    def __init__(self, status: int, content_range: str) -> None:
+    def __init__(self, status: int, content_range: str, retry_after: str = "") -> None:
         self.status = status
+        self.retry_after = float(retry_after) if retry_after.strip().isdecimal() else 0.0
         found = _CONTENT_RANGE.match(content_range)
         self.first_byte = int(found[1]) if found else 0
 
 
-def pause(seconds: float, job: Job) -> None:
-    """Wait, but no longer than the job is wanted."""
+def pause(seconds: float, job: Job, host: str = "") -> None:
+    """Wait, but no longer than the job is wanted; a long wait that `host` asked for is told."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
+        if host and seconds > _TOLD_SECONDS:
+            job.progress(f"{host} asks to wait", int(seconds - left), int(seconds), "s")
         job.check()
         # between two attempts there is nothing to wait on but the clock; a cancel is seen soon
         time.sleep(min(_POLL_SECONDS, left))
@@ -64,6 +76,7 @@ class HttpStream:
     Attributes:
         status: the HTTP status.
         first_byte: where in the file the answer starts, from Content-Range.
+        retry_after: seconds that the server asks to wait, from Retry-After; 0 when it does not.
 
     Raises:
         Unreachable: on entering or reading, when the connection can't be made or is cut.
@@ -80,6 +93,7 @@ class HttpStream:
         self._items: queue.Queue[_Head | bytes | Exception] = queue.Queue(maxsize=8)
         self.status = 0
         self.first_byte = 0
+        self.retry_after = 0.0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._receive, name="download", daemon=True).start()
@@ -91,6 +105,7 @@ class HttpStream:
             raise
         assert isinstance(head, _Head)
         self.status, self.first_byte = head.status, head.first_byte
+        self.retry_after = head.retry_after
         return self
 
     def __exit__(
@@ -136,7 +151,7 @@ class HttpStream:
             self._put(b"")
         except urllib.error.HTTPError as error:
             error.close()
-            self._put(_Head(error.code, ""))
+            self._put(_Head(error.code, "", error.headers.get("Retry-After", "")))
         except Exception as error:  # noqa: BLE001  # the caller raises it, and would else wait for ever
             self._put(error)
 
@@ -159,9 +174,11 @@ def _request(url: str, start: int, access: Access) -> urllib.request.Request:
     if start:
         headers["Range"] = f"bytes={start}-"
     request = urllib.request.Request(url, headers=headers)
+    # Unredirected: where a redirect leads has no business with a login.
+    if token := access.tokens.get(urlsplit(url).netloc):
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     if login := access.logins.get(urlsplit(url).netloc):
         token = base64.b64encode(":".join(login).encode()).decode()
-        # Unredirected: where a redirect leads has no business with the login.
         request.add_unredirected_header("Authorization", f"Basic {token}")
     return request
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub.download import explain
+from hfterm.hub.repo_download import fetch, plan_download
 from hfterm.job import Job
 
 if TYPE_CHECKING:
@@ -100,13 +101,4 @@ def download_model(ref: str, job: Job) -> Path:
     Raises:
         HftermError: missing, gated, forbidden, offline, a full disk, or not a hub at all.
     """
-    from huggingface_hub import snapshot_download
-
-    job.progress(f"downloading {ref}")
-    try:
-        folder = snapshot_download(ref, allow_patterns=WHOLE, ignore_patterns=NESTED)
-    except Exception as error:
-        # huggingface_hub and httpx each raise their own families here
-        raise explain(ref, error) from error
-    job.check()
-    return Path(folder)
+    return fetch(plan_download(ref, job, allow=WHOLE, ignore=NESTED), job)

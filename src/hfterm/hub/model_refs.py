@@ -11,11 +11,10 @@ from collections.abc import Container
 from pathlib import Path
 from typing import cast
 
-from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub import starter
-from hfterm.hub.refs import HUB_ID, LONGEST_ID, installed_model, no_path, suggestion
-from hfterm.models.types import ModelSource, SourceKind, Weights
+from hfterm.hub.model_source import ModelSource, SourceKind, Weights
+from hfterm.hub.refs import HUB_ID, LONGEST_ID, cache_folder, installed_model, no_path, suggestion
 
 CONFIG = "config.json"
 ADAPTED = {
@@ -212,7 +211,7 @@ def read_object(file: Path) -> dict[str, object]:
 
 def cached_model(ref: str) -> Path | None:
     """The snapshot folder of a hub id in the cache that holds a config or an adapter, or None."""
-    folder = paths.hub_cache_dir() / f"models--{ref.replace('/', '--')}"
+    folder = cache_folder(ref)
     try:
         snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
     except OSError:

@@ -98,8 +98,17 @@ def resolve(ref: str) -> ResolvedRef:
     return ResolvedRef(ref, "hub", None)
 
 
+HUB_PAGES = ("huggingface.co", "www.huggingface.co", "hf.co")
+"""Where a model has its page, whose address may be pasted."""
+
+
 def suggestion(ref: str) -> str:
-    """A sentence naming the starter a misspelt `ref` may mean; empty when none is near."""
+    """A sentence on what a `ref` that is none may mean; empty when nothing is near."""
+    if "://" in ref:
+        host, *path = ref.partition("://")[2].split("/")
+        if host in HUB_PAGES:
+            return f"Name it without the address: {'/'.join(path[:2])}"
+        return "The address of a chat server goes into Chat's load window (F7), or after --url."
     near = difflib.get_close_matches(ref, [item.name for item in starter.STARTER], n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""
 
@@ -172,13 +181,14 @@ def _path(ref: str, path: Path) -> ResolvedRef:
     return resolved
 
 
-def _cache_folder(ref: str) -> Path:
-    return paths.hub_cache_dir() / f"models--{ref.replace('/', '--')}"
+def cache_folder(ref: str, kind: Literal["model", "dataset"] = "model") -> Path:
+    """Where the hub cache keeps a repository, whether or not it is there."""
+    return paths.hub_cache_dir() / f"{kind}s--{ref.replace('/', '--')}"
 
 
 def cached_snapshot(ref: str) -> Path | None:
     """The snapshot folder of a hub id in the cache that holds a tokenizer, or None."""
-    folder = _cache_folder(ref)
+    folder = cache_folder(ref)
     main = folder / "refs" / "main"
     try:
         snapshot = folder / "snapshots" / main.read_text().strip()

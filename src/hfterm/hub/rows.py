@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -18,6 +19,9 @@ from hfterm.hub.refs import installed
 from hfterm.job import Job
 
 Row = dict[str, object]
+TOLD_EVERY = 5000
+"""Rows between two reports of progress."""
+
 LINE = "text"
 """The column of a file that has none."""
 
@@ -35,8 +39,37 @@ def read_rows(ref: str, job: Job, most: int | None = None) -> list[Row]:
     """
     path = dataset_path(ref)
     job.progress(f"reading {path.name}")
-    try:
+    with _explained(path):
         rows = list(islice(_rows(path), most))
+    job.check()
+    if not rows:
+        raise HftermError("no-rows", f"{path} has no rows.", "Choose another file.")
+    return rows
+
+
+def iter_rows(ref: str, job: Job) -> Iterator[Row]:
+    """Row after row, however many there are.
+
+    Args:
+        ref: as of `read_rows`.
+        job: told how many were read; can stop it.
+
+    Raises:
+        HftermError: there is no such file, or it is not what its name says.
+    """
+    path = dataset_path(ref)
+    with _explained(path):
+        for number, row in enumerate(_rows(path)):
+            if number % TOLD_EVERY == 0:
+                job.progress(f"reading {path.name}", number, unit="rows")
+            yield row
+
+
+@contextmanager
+def _explained(path: Path) -> Generator[None]:
+    """What reading raises, in words."""
+    try:
+        yield
     except OSError as error:
         raise HftermError(
             "unreadable",
@@ -52,10 +85,6 @@ def read_rows(ref: str, job: Job, most: int | None = None) -> list[Row]:
         raise HftermError(
             "bad-row", f"{path} is no {path.suffix[1:] or 'text'}: {first}.", "Check the file."
         ) from error
-    job.check()
-    if not rows:
-        raise HftermError("no-rows", f"{path} has no rows.", "Choose another file.")
-    return rows
 
 
 def dataset_path(ref: str) -> Path:

@@ -45,17 +45,19 @@ class _Report(msgspec.Struct):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What pip's configuration says about reaching a registry.
+    """How a server is reached; for a package registry, as pip's configuration says.
 
     Attributes:
         cert: a file or folder of certificate authorities, or "".
         proxy: the proxy for every request, or "".
         logins: host (with its port) to (user, password), from index URLs that carry one.
+        tokens: host (with its port) to the token that is sent to it, and to it only.
     """
 
     cert: str = ""
     proxy: str = ""
     logins: dict[str, tuple[str, str]] = {}
+    tokens: dict[str, str] = {}
 
 
 def resolve(item: StarterItem, job: Job) -> str:

@@ -22,6 +22,27 @@ BACKOFF_SECONDS = 0.5
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
+LONGEST_WAIT = 120.0
+"""Seconds that a server may ask to wait; longer is for the user to decide."""
+
+
+class Remedies(msgspec.Struct, frozen=True):
+    """What to do about a failure; it depends on where the file comes from."""
+
+    login: str
+    missing: str
+    offline: str
+    tampered: str
+
+
+PIP = Remedies(
+    login="Put the login into pip's index-url, or check the proxy. " + OFFLINE_REMEDY,
+    missing="Check pip's index (pip config list). " + OFFLINE_REMEDY,
+    offline=OFFLINE_REMEDY,
+    tampered="Check pip's index (pip config list) and try again.",
+)
+
+
 class Download(msgspec.Struct, frozen=True):
     """One file to bring.
 
@@ -31,6 +52,7 @@ class Download(msgspec.Struct, frozen=True):
         size: bytes that the whole file has.
         title: its name for people.
         access: certificates, proxy and logins.
+        remedies: what to do about a failure.
     """
 
     url: str
@@ -38,6 +60,7 @@ class Download(msgspec.Struct, frozen=True):
     size: int
     title: str
     access: Access
+    remedies: Remedies = PIP
 
     @property
     def stage(self) -> str:
@@ -82,13 +105,22 @@ def transfer(file: Download, job: Job) -> None:
         except Unreachable as error:
             # As long as something arrives each time, the line is bad but worth going on with.
             failures = 1 if file.length() > before else failures + 1
+            if error.wait > LONGEST_WAIT:
+                raise HftermError(
+                    "rate-limited",
+                    f"{file.host} asks to wait {error.wait:,.0f} seconds before {file.title} is "
+                    "asked for again (429).",
+                    "What has arrived is kept: try again then, and the download goes on from it.",
+                ) from error
             if local or failures >= ATTEMPTS:
                 raise HftermError(
                     "unreachable",
                     f"{file.title} can't be had from {file.host} ({error}).",
-                    f"What has arrived is kept and the next try goes on from it. {OFFLINE_REMEDY}",
+                    "What has arrived is kept and the next try goes on from it. "
+                    f"{file.remedies.offline}",
                 ) from error
-            pause(BACKOFF_SECONDS * 2 ** (failures - 1), job)
+            seconds = max(BACKOFF_SECONDS * 2 ** (failures - 1), error.wait)
+            pause(seconds, job, file.host if error.wait else "")
 
 
 def _copy_file(file: Download, job: Job) -> None:
@@ -112,7 +144,7 @@ def _request(file: Download, job: Job) -> None:
             file.part.unlink()
             raise Unreachable("the server has less of the file than this machine")
         if stream.status not in (200, 206):
-            raise _refused(file, stream.status)
+            raise _refused(file, stream.status, stream.retry_after)
         if stream.status == 206 and stream.first_byte != start:
             file.part.unlink(missing_ok=True)
             raise Unreachable("the server sent another part of the file than was asked for")
@@ -131,23 +163,23 @@ def _write(chunks: Iterable[bytes], out: BinaryIO, file: Download, job: Job) -> 
                 "checksum",
                 f"What {file.host} sends for {file.title} is longer than the {file.size:,} bytes "
                 "it should have.",
-                "Nothing of it is kept. Check pip's index (pip config list) and try again.",
+                f"Nothing of it is kept. {file.remedies.tampered}",
             )
         out.write(chunk)
         job.progress(file.stage, done, file.size, "bytes")
 
 
-def _refused(file: Download, status: int) -> HftermError | Unreachable:
+def _refused(file: Download, status: int, wait: float) -> HftermError | Unreachable:
     if status in _RETRY_STATUS:
-        return Unreachable(f"it answers {status}")
+        return Unreachable(f"it answers {status}", wait)
     if status in (401, 403, 407):
         return HftermError(
             "unauthorized",
             f"{file.host} refuses the download of {file.title} ({status}).",
-            "Put the login into pip's index-url, or check the proxy. " + OFFLINE_REMEDY,
+            file.remedies.login,
         )
     return HftermError(
         "not-found",
-        f"{file.host} does not have the file that pip's index names ({status}): {file.url}",
-        "Check pip's index (pip config list). " + OFFLINE_REMEDY,
+        f"{file.host} does not have the file it is said to have ({status}): {file.url}",
+        file.remedies.missing,
     )

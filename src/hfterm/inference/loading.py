@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from hfterm.building_lock import building
 from hfterm.errors import HftermError
+from hfterm.hub.model_source import ModelSource
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models import verdicts
-from hfterm.models.building_lock import building
 from hfterm.models.catalogue import family_of
 from hfterm.models.lora import output_names
 from hfterm.models.opening import (
@@ -38,7 +39,7 @@ from hfterm.models.opening import (
 )
 from hfterm.models.opening_errors import NO_MEMORY, explain_loading, out_of_memory
 from hfterm.models.overview import backbone_of
-from hfterm.models.types import LoadedInfo, LoadingReport, ModelSource, ModelSpec
+from hfterm.models.types import LoadedInfo, LoadingReport, ModelSpec
 from hfterm.models.verdicts import modules_of
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
+from hfterm.hub.model_source import ModelSource
 from hfterm.models.code_parts import (
     config_lines,
     from_pretrained,
@@ -15,7 +16,7 @@ from hfterm.models.code_parts import (
     load_lines,
 )
 from hfterm.models.configuration import OWN
-from hfterm.models.types import HEADS, LoraEstimate, ModelOverview, ModelSource, ModelSpec
+from hfterm.models.types import HEADS, LoraEstimate, ModelOverview, ModelSpec
 
 META = (
     'device_map="meta"',

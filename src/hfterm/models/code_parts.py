@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hfterm.models.types import ModelSource, ModelSpec
+from hfterm.hub.model_source import ModelSource
+from hfterm.models.types import ModelSpec
 
 
 def source_of(source: ModelSource) -> str:

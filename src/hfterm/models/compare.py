@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hfterm.hub.model_source import ModelSource
 from hfterm.job import Job
 from hfterm.models.configuration import config_entries
 from hfterm.models.opening import concrete_of, dry_run, find, load_config, on_meta
 from hfterm.models.parameters import parameter_tree
-from hfterm.models.types import Difference, ModelComparison, ModelSource, ModelSpec
+from hfterm.models.types import Difference, ModelComparison, ModelSpec
 
 if TYPE_CHECKING:
     from torch import Tensor

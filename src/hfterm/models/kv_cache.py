@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, cast
 
-from hfterm.models.building_lock import building
+from hfterm.building_lock import building
 
 if TYPE_CHECKING:
     from torch import Tensor

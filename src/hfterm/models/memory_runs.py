@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hfterm.models.building_lock import building
+from hfterm.building_lock import building
 from hfterm.models.memory_types import Precision, Purpose
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, cast
 
+from hfterm.building_lock import building
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import cached_model, describe, resolve_model
+from hfterm.hub.model_source import ModelSource
 from hfterm.job import Job
-from hfterm.models.building_lock import building
 from hfterm.models.catalogue import concrete_name, concrete_types, model_types, unknown_architecture
 from hfterm.models.opening_errors import explain_config, explain_loading
-from hfterm.models.types import LoadingReport, Mismatch, ModelSource, ModelSpec
+from hfterm.models.types import LoadingReport, Mismatch, ModelSpec
 from hfterm.tokenization.loading import importing
 
 if TYPE_CHECKING:

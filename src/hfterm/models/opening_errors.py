@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hfterm.errors import HftermError
+from hfterm.hub.model_source import ModelSource
 from hfterm.models.catalogue import model_types, unknown_architecture
-from hfterm.models.types import ModelSource
 
 NO_MEMORY = (
     "out of memory", "can't allocate memory", "cannot allocate memory", "alloc_cpu", "bad_alloc",

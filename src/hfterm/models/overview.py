@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hfterm.errors import HftermError
+from hfterm.hub.model_source import ModelSource
 from hfterm.job import Job
 from hfterm.models import verdicts
 from hfterm.models.catalogue import classes_of, family_of, task_of
@@ -22,14 +23,7 @@ from hfterm.models.opening import (
     position_limit,
     reading,
 )
-from hfterm.models.types import (
-    FIRST,
-    ClassReport,
-    Family,
-    ModelOverview,
-    ModelSource,
-    ModelSpec,
-)
+from hfterm.models.types import FIRST, ClassReport, Family, ModelOverview, ModelSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

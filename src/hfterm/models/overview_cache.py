@@ -16,7 +16,9 @@ import msgspec
 from hfterm import __version__, paths
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
-from hfterm.models.types import ModelOverview, ModelSource, ModelSpec
+from hfterm.hub.model_source import ModelSource
+from hfterm.models.types import ModelOverview, ModelSpec
+from hfterm.system.whole_file import write_atomic
 
 MOST = 200
 """Overviews that are kept; the oldest go."""
@@ -49,9 +51,7 @@ def keep_overview(file: Path | None, overview: ModelOverview) -> None:
         return
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_bytes(msgspec.msgpack.encode(overview))
-        part.replace(file)
+        write_atomic(file, msgspec.msgpack.encode(overview))
         kept = sorted(file.parent.glob("*.msgpack"), key=lambda found: found.stat().st_mtime)
         for old in kept[:-MOST]:
             old.unlink()

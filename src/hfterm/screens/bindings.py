@@ -16,6 +16,10 @@ from hfterm.screens.chat.screen import ChatScreen
 from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
 from hfterm.screens.chat.tokens import TokensPage
+from hfterm.screens.library.data import DataRowsPage
+from hfterm.screens.library.download import DownloadPage
+from hfterm.screens.library.screen import LibraryScreen
+from hfterm.screens.library.things import ThingsPage
 from hfterm.screens.load_modal import LoadModal
 from hfterm.screens.models.model_list import ModelList
 from hfterm.screens.models.screen import ModelsScreen
@@ -63,6 +67,10 @@ OWNERS: tuple[type[DOMNode], ...] = (
     RunsPage,
     MonitorPage,
     ComparePage,
+    LibraryScreen,
+    ThingsPage,
+    DataRowsPage,
+    DownloadPage,
     LoadModal,
     FigureModal,
     Confirm,

@@ -17,8 +17,10 @@ from hfterm.models.types import ModelSpec
 from hfterm.paths import full_path
 from hfterm.screens.asking_code import CodeNeeded, allowed
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ModelLoaded, Thing
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ModelLoaded, WorkbenchScreen
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.session.types import Place
 from hfterm.text import elide_middle
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.notice import Notice
@@ -44,6 +46,8 @@ class ModelScreen(WorkbenchScreen):
         ref = start.model or ("minilm" if starter.starter_path("minilm") else "")
         self.spec = self.spec_of(ref)
         self.text = sample if start.text is None else start.text
+        self._sample = sample
+        self._run_wanted = False
         self._timer: Timer | None = None
 
     # -- what a subclass says --------------------------------------------------------------------
@@ -122,12 +126,40 @@ class ModelScreen(WorkbenchScreen):
         if self.fresh and self.follows():
             self._timer = self.set_timer(LIVE, self.action_run)
 
+    def run_later(self) -> None:
+        """F5 was pressed before the screen was filled."""
+        self._run_wanted = True
+
+    def run_if_wanted(self) -> None:
+        """Run now, when F5 was pressed before the screen was filled."""
+        if self._run_wanted:
+            self._run_wanted = False
+            self.action_run()
+
     def open_text(self, ref: str, text: str, offset: int) -> None:
         """Show a text of another screen."""
         self.text = text
         self.panel.show(text)
         self.panel.describe(None)
         self.open_model(ref)
+
+    def thing(self) -> Thing | None:
+        """The model, with the text at the cursor."""
+        return Thing(self.spec.ref, self.text, self.panel.cursor) if self.spec.ref else None
+
+    def place(self) -> Place:
+        """Model, text, cursor and tab."""
+        return Place(
+            ref=self.spec.ref,
+            tab=self.tab_title,
+            text=None if self.text == self._sample else self.text,
+            cursor=self.panel.cursor,
+        )
+
+    async def restore(self, place: Place) -> None:
+        """Where the user was; F5 brings the model."""
+        self.panel.go_to(place.cursor)
+        await super().restore(place)
 
     def open_model(self, ref: str) -> None:
         """Use another model, as it is stored."""
@@ -159,7 +191,7 @@ class ModelScreen(WorkbenchScreen):
         except HftermError as error:
             self.error_notice.show_error(error)
             return
-        ref = await self.app.push_screen_wait(ModelPicker(known, self.spec.ref))
+        ref = await self.app.push_screen_wait(ModelPicker(known, self.spec.ref, self.recent_refs))
         if ref:
             self.open_model(ref)
 

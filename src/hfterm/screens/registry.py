@@ -67,6 +67,14 @@ def _chat(
     return ChatScreen(engines, modes, start)
 
 
+def _library(
+    engines: Engines, modes: Sequence[tuple[str, str]], start: StartOptions
+) -> WorkbenchScreen:
+    from hfterm.screens.library.screen import LibraryScreen
+
+    return LibraryScreen(engines, modes, start)
+
+
 SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry("tokenize", "Tokenize", _tokenize),
     ScreenEntry("models", "Models", _models),
@@ -74,4 +82,5 @@ SCREENS: tuple[ScreenEntry, ...] = (
     ScreenEntry("attention", "Attention", _attention),
     ScreenEntry("train", "Train", _train),
     ScreenEntry("chat", "Chat", _chat),
+    ScreenEntry("library", "Library", _library),
 )

@@ -16,6 +16,8 @@ class StartOptions:
         max_editor_chars: longer texts open read-only.
         pixels: how maps are drawn as real pixels: ``off``, ``auto``, ``kitty`` or ``sixel``.
         watch: a run of any program that the Monitor shows.
+        file: a text file for Tokenize, or a data set for the Library.
+        folders: more folders that the library looks through.
     """
 
     model: str = ""
@@ -24,3 +26,5 @@ class StartOptions:
     max_editor_chars: int = 200_000
     pixels: str = "off"
     watch: str = ""
+    file: str = ""
+    folders: tuple[str, ...] = ()

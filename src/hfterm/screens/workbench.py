@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -16,8 +15,11 @@ from textual.widgets import Footer
 
 from hfterm.engine.client import EngineStatus
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand, Thing
+from hfterm.session.types import Place, Recent
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.status_bar import StatusBar
+from hfterm.widgets.tour_line import TourLine
 
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
@@ -25,15 +27,6 @@ if TYPE_CHECKING:
     from hfterm.training.store import Run
     from hfterm.widgets.data_grid import GridSource
     from hfterm.widgets.tab_page import TabPage
-
-
-@dataclass(frozen=True)
-class ScreenCommand:
-    """An entry of the palette: what it is called, what it does, the action it runs."""
-
-    title: str
-    help: str
-    action: str
 
 
 class PageTabs(Protocol):
@@ -53,34 +46,6 @@ class PageTabs(Protocol):
         ...
 
 
-class ModelLoaded(Message):
-    """Another model is loaded in the model's engine, or none."""
-
-    def __init__(self, info: LoadedInfo | None) -> None:
-        super().__init__()
-        self.info = info
-
-
-class TokenWanted(Message):
-    """A token should be seen on the Tokenize screen."""
-
-    def __init__(self, ref: str, text: str, offset: int) -> None:
-        super().__init__()
-        self.ref, self.text, self.offset = ref, text, offset
-
-
-class ModelToOpen(Message):
-    """A model should be opened on a screen: for a task of Predict, beside another model, or on a
-    text."""
-
-    def __init__(
-        self, mode: str, ref: str, *, task: str = "", against: str = "", text: str = ""
-    ) -> None:
-        super().__init__()
-        self.mode, self.ref, self.task, self.against = mode, ref, task, against
-        self.text = text
-
-
 class WorkbenchScreen(Screen[None]):
     """Base of the screens. Subclasses yield their widgets in `body`."""
 
@@ -89,6 +54,9 @@ class WorkbenchScreen(Screen[None]):
 
     def __init__(self, engines: Engines, modes: Sequence[tuple[str, str]]) -> None:
         super().__init__()
+        self.settled = False
+        self.remembered = Place()
+        self.recent: Sequence[Recent] = ()
         self.engine = engines.tokenizers
         self.model_engine = engines.model
         self.loaded: LoadedInfo | None = None
@@ -123,16 +91,26 @@ class WorkbenchScreen(Screen[None]):
         if not self._filling:
             self._filling = True
             await self.fill()
+            if self.remembered != Place():
+                await self.restore(self.remembered)
+            self.settled = True
 
     async def fill(self) -> None:
         """Mount what need not be in the first frame, once that is painted."""
         await self.query_one("#foot").mount(
-            StatusBar(), Footer(show_command_palette=False, compact=True)
+            TourLine(), StatusBar(), Footer(show_command_palette=False, compact=True)
         )
         self.query_one(StatusBar).show_engine(self.engine.status)
         self.query_one(StatusBar).show_loaded(self.loaded)
         # a footer that comes after the bindings were announced waits for their next change
         self.call_after_refresh(self.refresh_bindings)
+
+    def show_tour(self, line: str, offer: str) -> None:
+        """A line of the tour above the status bar, or in it that there is one; none when empty."""
+        for tour in self.query(TourLine):
+            tour.show(line)
+        for bar in self.query(StatusBar):
+            bar.show_offer(offer)
 
     @property
     def log_file(self) -> Path:
@@ -163,6 +141,59 @@ class WorkbenchScreen(Screen[None]):
         if tabs is not None:
             tabs.go_to(number)
 
+    # -- where the user is -----------------------------------------------------------------------
+
+    def place(self) -> Place:
+        """What is to be found again at the next start."""
+        return Place(tab=self.tab_title)
+
+    async def restore(self, place: Place) -> None:
+        """Go where the user was; the model and the text are there already."""
+        self.go_to_title(place.tab)
+
+    @property
+    def tab_title(self) -> str:
+        """The tab in sight, by its name; empty when that is the first."""
+        from textual.widgets import Tab, Tabs
+
+        for tabs in self.query(Tabs):
+            first = next(iter(tabs.query(Tab)), None)
+            if tabs.active_tab is not None and tabs.active_tab is not first:
+                return str(tabs.active_tab.label)
+        return ""
+
+    def go_to_title(self, title: str) -> None:
+        """Go to a tab by its name; one that there is no more is left alone."""
+        from textual.widgets import Tab, Tabs
+
+        for tabs in self.query(Tabs):
+            titles = [str(tab.label) for tab in tabs.query(Tab)]
+            if title in titles:
+                self.action_go_to_tab(titles.index(title))
+
+    @property
+    def recent_refs(self) -> list[str]:
+        """The models and files that were open lately."""
+        return [each.ref for each in self.recent]
+
+    @property
+    def modes(self) -> Sequence[tuple[str, str]]:
+        """(mode, title) of every screen."""
+        return self._modes
+
+    def thing(self) -> Thing | None:
+        """What is open here, as another screen can take it; None when nothing is."""
+        return None
+
+    def open_window(self) -> ModalScreen[Message | None] | None:
+        """The window that says where to open what is open here; None when nothing is."""
+        from hfterm.screens.open_in import OpenIn
+
+        thing = self.thing()
+        if thing is None and not self.recent:
+            return None
+        return OpenIn(thing, self.MODE, self._modes, self.recent)
+
     # -- what the application's actions ask of a screen ------------------------------------
 
     def code(self) -> str:
@@ -192,7 +223,8 @@ class WorkbenchScreen(Screen[None]):
         return ExportModal(*table)
 
     def open_text(self, ref: str, text: str, offset: int) -> None:
-        """Show a text with another model, and what is at a character of it."""
+        """Show a text with another model, and what is at a character of it, where there is one."""
+        self.open_model(ref)
 
     def open_model(self, ref: str) -> None:
         """Use another model."""

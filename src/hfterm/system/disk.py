@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -43,6 +44,17 @@ def folder_size(folder: Path, job: Job, seconds: float = 1.0) -> FolderSize:
         if time.monotonic() > deadline:
             return FolderSize(total, complete=False)
     return FolderSize(total, complete=True)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Bytes that are free where a folder is or would be; None when that can't be told."""
+    for place in (folder, *folder.parents):
+        if place.exists():
+            try:
+                return shutil.disk_usage(place).free
+            except OSError:
+                return None
+    return None
 
 
 def size_text(count: int) -> str:

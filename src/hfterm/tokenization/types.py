@@ -209,16 +209,3 @@ class Encoding(msgspec.Struct, frozen=True, kw_only=True):
         if self.unk_id is None:
             return 0
         return array("I", self.ids).count(self.unk_id)
-
-
-class TextDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A local file read as text.
-
-    `encoding` is ``utf-8`` or ``utf-8, invalid bytes replaced``; `replaced` counts those.
-    """
-
-    path: str
-    text: str
-    encoding: str
-    replaced: int = 0
-    size: int = 0

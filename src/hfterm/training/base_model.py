@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
+from hfterm.hub.model_source import ModelSource
 from hfterm.inference.loading import unquantized_modules
 from hfterm.job import Job
 from hfterm.models.lora import linear_modules
 from hfterm.models.opening import arguments, concrete_of, load_config, reading, report_of
 from hfterm.models.opening_errors import explain_loading
-from hfterm.models.types import LoadingReport, ModelSource, ModelSpec
+from hfterm.models.types import LoadingReport, ModelSpec
 from hfterm.training.code_model import adapter_error
 from hfterm.training.recipe import AUTO_CLASSES, MethodPart, Recipe
 from hfterm.training.targets import ALL_LINEAR, PEFT_TASKS, unknown_target, usual_targets

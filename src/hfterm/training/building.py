@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
+from hfterm.hub.model_source import ModelSource
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.inference.loading import memory_errors
 from hfterm.job import Job
 from hfterm.models.opening import find
-from hfterm.models.types import ModelSource
 from hfterm.training.arguments import trainer_arguments
 from hfterm.training.base_model import device_of, load_base, with_method
 from hfterm.training.code_model import no_tokenizer

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
+from hfterm.hub.model_source import ModelSource
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.models.code_parts import source_of
-from hfterm.models.types import HEADS, ModelSource
+from hfterm.models.types import HEADS
 from hfterm.training.loss_scale import COUNTED
 from hfterm.training.recipe import AUTO_CLASSES, Recipe
 from hfterm.training.targets import PEFT_TASKS, USUAL

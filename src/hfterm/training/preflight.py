@@ -17,10 +17,10 @@ from typing import cast
 from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import read_object, resolve_model
+from hfterm.hub.model_source import ModelSource
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models.opening import OFFSET_POSITIONS
-from hfterm.models.types import ModelSource
 from hfterm.system import reach
 from hfterm.system.disk import size_text
 from hfterm.training.code_model import adapter_error, no_tokenizer

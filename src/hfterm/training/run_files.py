@@ -21,6 +21,7 @@ from typing import TypeVar
 import msgspec
 
 from hfterm.errors import HftermError
+from hfterm.system.whole_file import write_atomic
 from hfterm.training.recipe import Recipe
 from hfterm.training.recipe_text import parse_recipe, write_recipe
 from hfterm.training.run_types import (
@@ -104,18 +105,6 @@ def outcome_of(folder: Path) -> Outcome | None:
 def slug(name: str) -> str:
     """A name as a part of a folder's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60] or "run"
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Put a file in its place in one step; a reader sees the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 def write_struct(path: Path, value: msgspec.Struct) -> None:

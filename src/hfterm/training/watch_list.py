@@ -8,7 +8,7 @@ import msgspec
 
 from hfterm import paths
 from hfterm.errors import HftermError
-from hfterm.training.run_files import write_atomic
+from hfterm.system.whole_file import write_atomic
 
 
 class WatchedPath(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ import msgspec
 
 from hfterm.errors import HftermError
 from hfterm.job import Job, Progress
+from hfterm.system.whole_file import write_atomic
 from hfterm.training import run_files as files
 from hfterm.training.quiet import be_quiet, never_fail_printing
 from hfterm.training.run_types import RunFailure
@@ -116,7 +117,7 @@ def run(folder: Path, switch: StopSwitch, *, rank: int) -> files.Outcome:
     if recorder.due and rank == 0:
         place = trainer.checkpoint / files.WHOLE
         mark = msgspec.json.decode(place.read_bytes())
-        files.write_atomic(place, msgspec.json.encode(mark | {"evaluate": True}))
+        write_atomic(place, msgspec.json.encode(mark | {"evaluate": True}))
     state = trainer.state
     recorder.tell(force=True, step=state.global_step, epoch=float(state.epoch or 0))
     if recorder.stopped:
@@ -244,7 +245,7 @@ def about(folder: Path, built: Built) -> None:
         "new_modules": list(built.new),
         "labels": list(built.labels),
     }
-    files.write_atomic(
+    write_atomic(
         folder / files.ABOUT, msgspec.json.format(msgspec.json.encode(told), indent=1) + b"\n"
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.widgets import Markdown
 
 from hfterm.text import displayable, foreign
+from hfterm.widgets.answer_markdown import answer_markdown
 from hfterm.widgets.turn_view import shown
 
 
@@ -31,7 +31,7 @@ class AnswerColumn(VerticalScroll, can_focus=True):
         super().__init__()
         self.said = ""
         self._name = name
-        self._text = Markdown("", open_links=False)
+        self._text = answer_markdown()
         self.figures("")
 
     def compose(self) -> ComposeResult:

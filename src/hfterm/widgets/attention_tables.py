@@ -97,7 +97,7 @@ def ranking_rows(
         token = (queries if incoming else keys)[place]
         cells.append(
             [
-                Cell(f"{link.weight:.4f}", "accent" if link.weight >= 0.5 else ""),
+                Cell(f"{link.weight:.3f}", "accent" if link.weight >= 0.5 else ""),
                 Cell(str(link.layer)), Cell(str(link.head)), Cell(str(place), "dim"),
                 _token(token),
             ]

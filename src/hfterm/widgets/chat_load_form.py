@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
@@ -47,6 +48,15 @@ class ChatLoadForm(Vertical):
             ("context", str(spec.context or "")), ("url", spec.url),
         ):  # fmt: skip
             self.query_one(f"#chat-{name}", Input).value = value
+
+    @on(Input.Changed, "#chat-url")
+    def _address_typed(self, event: Input.Changed) -> None:
+        """Who types an address wants that server."""
+        engine = self.query_one("#chat-engine", Choice)
+        wanted = "server" if event.value.strip() else "transformers"
+        if event.input.has_focus and wanted != engine.value and "server" in (wanted, engine.value):
+            engine.value = wanted
+            engine.post_message(Choice.Changed(engine, wanted))
 
     def _text(self, name: str) -> str:
         return self.query_one(f"#chat-{name}", Input).value.strip()

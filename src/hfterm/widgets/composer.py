@@ -52,6 +52,7 @@ turns.
         super().__init__(most=most, id=id)
         self._pasted = ""
         self._what = ""
+        self._doing = ""
 
     def on_mount(self) -> None:
         """What the keys do."""
@@ -62,8 +63,14 @@ turns.
         self._what = what
         self._say()
 
+    def tell(self, doing: str) -> None:
+        """Say what goes on instead of what the keys do; nothing when nothing does."""
+        if doing != self._doing:
+            self._doing = doing
+            self._say()
+
     def _say(self) -> None:
-        told = f"{self._what} · Enter sends · Alt+Enter new line"
+        told = f"{self._what} · {self._doing or 'Enter sends · Alt+Enter new line'}"
         if self._pasted:
             told = f"{self._what} + {len(self._pasted):,} pasted characters · Alt+X drops them"
         self.border_title = foreign(f" {told} ")  # pyright: ignore[reportAttributeAccessIssue]

@@ -26,6 +26,7 @@ class JobLine(Static):
         super().__init__(id=id, markup=False)
         self._stage = ""
         self._began = 0.0
+        self._first = 0
         self.shown = ""
 
     def show(self, progress: Progress) -> None:
@@ -34,15 +35,17 @@ class JobLine(Static):
         if progress.stage != self._stage:
             self._stage = progress.stage
             self._began = now
+            self._first = progress.done
         self.display = True
         room = (self.size.width or 80) - len(STOPS)
         for bar in (BAR, BAR // 2, 0):
-            self.shown = describe(progress, now - self._began, bar)
+            self.shown = describe(progress, now - self._began, bar, self._first)
             if (over := cell_len(self.shown) - room) <= 0:
                 break
         else:
             stage = elide_middle(progress.stage, max(8, cell_len(progress.stage) - over))
-            self.shown = describe(replace(progress, stage=stage), now - self._began, 0)
+            shorter = replace(progress, stage=stage)
+            self.shown = describe(shorter, now - self._began, 0, self._first)
         self.update(foreign(self.shown + STOPS), layout=False)
 
     def clear(self) -> None:

@@ -8,26 +8,36 @@ characters typed after it are long there: `abc⌫⌫de` in one packet becomes `a
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 from textual import events
-from textual.app import App
 from textual.message_pump import MessagePump
+
+from hfterm.widgets.any_byte import let_any_byte_through
+from hfterm.widgets.gone_watchers import forget_gone_watchers
+from hfterm.widgets.late_faults import LateFaults
+from hfterm.widgets.own_closing import let_windows_close_only_themselves
 
 PATIENCE = 0.25
 """Seconds a key may take before the next one acts all the same: a widget that was closed by it
 tells nobody that it is through."""
 
 
-class KeysInOrder(App[None]):
+class KeysInOrder(LateFaults):
     """An application that takes the next key when the last one has been all the way up."""
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
+        let_any_byte_through()
+        let_windows_close_only_themselves()
+        forget_gone_watchers()
         super().__init__(ansi_color=ansi_color)
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0
         """Number of the key that is under way; 0 for none."""
         self._keys = 0
+        self.last_key = 0.0
+        """When a key came last, by `time.monotonic`."""
 
     async def on_event(self, event: events.Event) -> None:
         """Keys and pastes wait for the one before them."""
@@ -41,6 +51,7 @@ class KeysInOrder(App[None]):
             await self._take(event)
 
     async def _take(self, event: events.Key | events.Paste) -> None:
+        self.last_key = time.monotonic()
         focused = self.focused
         path = list(focused.ancestors_with_self) if focused is not None else [self.screen]
         self._keys += 1

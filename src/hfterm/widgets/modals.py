@@ -197,6 +197,17 @@ class LogsModal(Modal[None]):
         self.app.copy_to_clipboard("\n".join(self._lines))
 
 
+def recent_first(known: Sequence[KnownModel], recent: Sequence[str]) -> list[KnownModel]:
+    """What was open lately, then the rest of what is here."""
+    here = {model.ref: model for model in known}
+    lately: list[KnownModel] = []
+    for ref in dict.fromkeys(recent):
+        model = here.pop(ref, None)
+        about = " · ".join(part for part in (model.origin, model.about) if part) if model else ""
+        lately.append(KnownModel(ref, "recent", about))
+    return [*lately, *here.values()]
+
+
 class ModelPicker(Modal[str]):
     """Choose a model on this machine, or name any."""
 
@@ -214,9 +225,11 @@ class ModelPicker(Modal[str]):
                 tooltip="The model before"),
     ]  # fmt: skip
 
-    def __init__(self, known: Sequence[KnownModel], current: str) -> None:
+    def __init__(
+        self, known: Sequence[KnownModel], current: str, recent: Sequence[str] = ()
+    ) -> None:
         super().__init__()
-        self._known = known
+        self._known = recent_first(known, recent)
         self._current = current
 
     def compose(self) -> ComposeResult:

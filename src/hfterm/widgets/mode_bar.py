@@ -20,7 +20,8 @@ TIGHT = 100
 """Columns below which the words stand closer, so that the name has room."""
 
 
-SHORT = {"Tokenize": "Token", "Models": "Model", "Predict": "Pred", "Attention": "Attn"}
+SHORT = {"Tokenize": "Token", "Models": "Model", "Predict": "Pred", "Attention": "Attn",
+         "Library": "Lib"}  # fmt: skip
 """The words of other screens where room is short; that of the screen in sight stays whole."""
 
 
@@ -45,7 +46,7 @@ class ModeWord(Static):
         """Take less room, or as much as the word needs."""
         short = tight and not self.has_class("-current")
         title = SHORT.get(self._title, self._title) if short else self._title
-        self.update(Content.assemble((f"{self._number} ", "dim"), title))
+        self.update(Content.assemble((f"{self._number}" + " " * (not tight), "dim"), title))
 
     def on_click(self) -> None:
         """Switch to the screen."""

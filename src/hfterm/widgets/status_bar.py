@@ -63,6 +63,7 @@ class StatusBar(Horizontal):
         self._loaded = Static("", id="status-loaded", markup=False)
         self._runs = Static("", id="status-runs", markup=False)
         self._runs.display = False
+        self._offer = ""
         self._cpu = 0
         self._ram = 0
         self._machine = Static("", id="status-machine", markup=False)
@@ -91,11 +92,17 @@ class StatusBar(Horizontal):
         """Name the model that is loaded: precision, memory, device, class."""
         line = self._loaded
         if info is None:
-            line.update("", layout=False)
+            line.update(Content(self._offer), layout=False)
             return
         size = f"{info.footprint / 1e6:,.0f} MB"
         text = f" · ● {info.dtype} {size} {info.spec.device} {info.cls}"
         line.update(foreign(text), layout=False)
+
+    def show_offer(self, offer: str) -> None:
+        """Offer something by its key, as long as no model is named; empty offers nothing."""
+        before, self._offer = self._offer, f" · {offer}" if offer else ""
+        if str(self._loaded.content) == before:
+            self._loaded.update(Content(self._offer), layout=False)
 
     def show_runs(self, runs: Sequence[Run]) -> None:
         """Name the runs at work, with what is done and left of each."""

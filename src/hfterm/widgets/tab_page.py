@@ -111,7 +111,8 @@ class TabPage(Vertical):
         return await self.ask(InstallStarter(names=[ref])) is not None
 
     def _say_what_it_waits_for(self) -> None:
-        if not self.job_line.display:
+        # the timer may fire just before the answer comes: its message then comes after it
+        if self.busy and not self.job_line.display:
             loading = self.engine.status.phase == "warming"
             what = "transformers, which is being loaded" if loading else "the engine"
             self.job_line.show(Progress(f"waiting for {what}"))

@@ -104,14 +104,22 @@ class TabbedPages(Vertical, Generic[P]):
 
     def step(self, by: int) -> None:
         """Go to a tab next to this one."""
-        tabs = self.query_one(Tabs)
+        tabs = self._line()
         titles = [entry.title for entry in self.entries]
-        now = titles.index(str(tabs.active_tab.label)) if tabs.active_tab else 0
+        active = tabs.active_tab if tabs is not None else None
+        now = titles.index(str(active.label)) if active is not None else self._first
         self.go_to((now + by) % len(titles))
+
+    def _line(self) -> Tabs | None:
+        """The line of tabs, once it has them: keys may come before."""
+        return next((tabs for tabs in self.query(Tabs) if tabs.query(Tab)), None)
 
     def go_to(self, number: int) -> None:
         """Go to a tab by its number."""
-        tabs = self.query_one(Tabs)
+        tabs = self._line()
+        if tabs is None:
+            self._first = number
+            return
         if tabs.active == f"tab-{self.entries[number].title}":
             return
         focused = self.screen.focused

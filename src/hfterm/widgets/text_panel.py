@@ -122,6 +122,12 @@ class TextPanel(Vertical):
         """Show or hide the line for the second sequence."""
         self.set_class(pair is not None, "-pair")
 
+    def fill_pair(self, pair: str) -> None:
+        """Put a second sequence into its line, without telling that it was edited."""
+        self.show_pair(pair)
+        with self.prevent(Input.Changed):
+            self.pair_input.value = pair
+
     @property
     def pair_input(self) -> Input:
         """The line for the second sequence."""
@@ -142,6 +148,12 @@ class TextPanel(Vertical):
             range(len(self._breaks)), offset, key=lambda index: self._breaks[index] + index + 1
         )
         return self._window_start + offset - inserted
+
+    def go_to(self, offset: int) -> None:
+        """Put the cursor at a character of the text, or at its end."""
+        if offset:
+            at = min(offset, len(self._text))
+            self.select(at, at)
 
     def select(self, start: int, end: int) -> None:
         """Select characters [start, end) of the text, bringing them into the window."""

@@ -8,13 +8,19 @@ from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Region
+from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from hfterm.text import displayable, elide_middle, fit, foreign
+from hfterm.widgets.answer_markdown import answer_markdown
 
 NAMES = {"user": "You", "assistant": "Answer", "system": "System"}
 MOST_NAME = 40
 """Cells of a speaker's name: figures stand beside it."""
+
+ROOM = 3
+"""Of the lines in sight, one in so many stays free for what comes next of an answer."""
 
 LONGEST = 20_000
 """Characters of one turn that are drawn: laying out a pasted megabyte would take seconds."""
@@ -70,9 +76,10 @@ template made it, `y` copies it.
     def __init__(self, turn: Turn) -> None:
         super().__init__()
         self.turn = turn
+        self._room = 0
         self._head = Static("", classes="head", markup=False)
         self._body: Markdown | Static = (
-            Markdown(shown(turn.content), open_links=False)
+            answer_markdown(shown(turn.content))
             if turn.role == "assistant"
             else Static(foreign(shown(turn.content), lines=True), classes="plain", markup=False)
         )
@@ -107,14 +114,32 @@ template made it, `y` copies it.
         self.turn = turn
         self._say()
 
+    @property
+    def head_in_sight(self) -> bool:
+        """Whether the line of facts is not scrolled away."""
+        return self._in_sight.overlaps(self._head.region)
+
+    @property
+    def _in_sight(self) -> Region:
+        container = self.parent
+        return container.region if isinstance(container, Widget) else Region()
+
     async def add(self, text: str) -> None:
         """More of an answer that is being written."""
-        if isinstance(self._body, Markdown):
-            await self._body.append(displayable(text, lines=True))
+        if not isinstance(self._body, Markdown):
+            return
+        await self._body.append(displayable(text, lines=True))
+        # what scrolls is drawn anew, all of it: some lines at once cost less time and fewer bytes
+        lines = self._head.size.height + self._body.size.height
+        if lines >= self._room:
+            self._room = lines + self._in_sight.height // ROOM
+            self.styles.min_height = self._room
 
     async def settle(self, turn: Turn) -> None:
         """The answer is whole: its text once more as one."""
         self.turn = turn
+        self._room = 0
+        self.styles.min_height = None
         self._say()
         text = shown(turn.content)
         if isinstance(self._body, Markdown) and self._body.source != text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hfterm.engine.handlers import (
     attention,
     chat,
+    library,
     models,
     predict,
     starter,
@@ -17,6 +18,7 @@ HANDLERS: dict[str, Handler] = {
     **tokenization.HANDLERS,
     **attention.HANDLERS,
     **chat.HANDLERS,
+    **library.HANDLERS,
     **models.HANDLERS,
     **predict.HANDLERS,
     **starter.HANDLERS,

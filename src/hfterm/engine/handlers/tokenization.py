@@ -13,6 +13,7 @@ from hfterm.engine.handlers.registry import Registry
 from hfterm.engine.handlers.store import TokenizerStore
 from hfterm.hub import starter
 from hfterm.hub.refs import cached_models
+from hfterm.hub.text_document import TextDocument
 from hfterm.job import Job
 from hfterm.tokenization import encoding, types, views
 
@@ -80,7 +81,7 @@ def encode_file(request: ask.EncodeFile, job: Job) -> ask.FileEncoding:
 
 
 @HANDLERS.answers(ask.ReadDocument)
-def read_document(request: ask.ReadDocument, job: Job) -> types.TextDocument:
+def read_document(request: ask.ReadDocument, job: Job) -> TextDocument:
     """Read a file."""
     from hfterm.hub import documents
 

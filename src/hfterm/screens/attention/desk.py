@@ -26,7 +26,7 @@ from hfterm.screens.attention.sight import (
     PlacePicked,
     Sight,
 )
-from hfterm.screens.workbench import ModelLoaded
+from hfterm.screens.messages import ModelLoaded
 from hfterm.widgets.tab_page import TabPage
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 from hfterm.widgets.token_source import TokenSource
@@ -56,6 +56,8 @@ class AttentionDesk(TabPage):
             self.token = token
 
     sight: Sight | None = None
+    begin: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Layer, head, query and key that the first pass is looked at."""
 
     def body(self) -> ComposeResult:
         """Fields, tokens, tabs."""
@@ -125,13 +127,13 @@ class AttentionDesk(TabPage):
         self.fields.windows = summary.windows
         old, side = self.sight, self.fields.side
         axis = summary.axis(side)
-        layer = min(old.layer if old else 0, axis.layers - 1)
-        head = min(old.head if old else 0, axis.heads - 1)
+        at = (old.layer, old.head, old.query, old.key) if old else self.begin
+        layer, head = min(at[0], axis.layers - 1), min(at[1], axis.heads - 1)
         self.sight = Sight(
             info=info, looked=looked, summary=summary, which=self.fields.which(layer, head),
             layer=layer, head=head, metric=self.fields.metric,
-            query=min(old.query if old else 0, len(summary.queries(side)) - 1),
-            key=min(old.key if old else 0, len(summary.keys(side)) - 1),
+            query=min(at[2], len(summary.queries(side)) - 1),
+            key=min(at[3], len(summary.keys(side)) - 1),
             queries=None, keys=None, hidden="",
         )  # fmt: skip
         self._filter()

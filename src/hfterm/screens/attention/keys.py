@@ -10,11 +10,18 @@ from textual.binding import Binding, BindingType
 
 
 def _both(
-    letter: str, action: str, label: str, name: str, tooltip: str, *, show: bool = True
+    letter: str,
+    action: str,
+    label: str,
+    name: str,
+    tooltip: str,
+    *,
+    show: bool = True,
+    alt: str = "",
 ) -> list[BindingType]:
     return [
         Binding(letter, action, label, show=show, id=f"attention.{name}", tooltip=tooltip),
-        Binding(f"alt+{letter}", action, label, show=False, priority=True,
+        Binding(f"alt+{alt or letter}", action, label, show=False, priority=True,
                 id=f"attention.{name}-alt", tooltip=f"{tooltip} (also while typing)"),
     ]  # fmt: skip
 
@@ -37,7 +44,8 @@ KEYS: list[BindingType] = [
            "What the map is of: the head, a mean, the rollout"),
     *_both("x", "step('hide')", "Hide", "hide", "Hide special tokens, then all but words"),
     *_both("f", "more", "Filters", "filters",
-           "Show or hide the second line: filters, the decoder's text, long texts", show=False),
+           "Show or hide the second line: filters, the decoder's text, long texts", show=False,
+           alt="l"),  # to Textual, alt+f is a word forth
     *_both("w", "layout", "Wider", "layout", "All the room to the map, then to the grid",
            show=False),
     *_both("g", "tokenize", "Tokenize", "tokenize",
@@ -48,8 +56,6 @@ KEYS: list[BindingType] = [
             id="attention.window-before", tooltip="The window before, of a long text"),
     Binding("greater_than_sign,full_stop", "window(1)", "Next window", show=False,
             id="attention.window-next", tooltip="The next window of a long text"),
-    Binding("alt+o", "open_file", "Open file", show=False, priority=True, id="attention.open",
+    Binding("ctrl+o", "open_file", "Open file", show=False, priority=True, id="attention.open",
             tooltip="Take the text from a local file"),
-    Binding("o", "open_file", "Open file", show=False, id="attention.open-letter",
-            tooltip="Take the text from a local file (while no text is being typed)"),
 ]  # fmt: skip

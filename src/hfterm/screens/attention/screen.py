@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -14,9 +15,10 @@ from hfterm.models.types import ModelSpec
 from hfterm.screens.attention.keys import KEYS
 from hfterm.screens.attention.pages import TITLES
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand, TokenWanted
 from hfterm.screens.model_screen import ModelScreen
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ScreenCommand, TokenWanted
+from hfterm.session.types import Place
 from hfterm.text import foreign
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.text_panel import TextPanel, count
@@ -92,6 +94,7 @@ sees it in Tokenize.
         if self.loaded is not None:
             self.adopt(self.loaded)
         self.show_subject()
+        self.run_if_wanted()
 
     @property
     def desk(self) -> AttentionDesk:
@@ -124,6 +127,18 @@ sees it in Tokenize.
             page.query_one("#other-model", Input).value = other
         self.open_model(ref)
 
+    def place(self) -> Place:
+        """And the head, and the token."""
+        place, sight = super().place(), self.sight
+        at = self.desk.begin if sight is None else (sight.layer, sight.head, sight.query, sight.key)
+        layer, head, query, key = at
+        return msgspec.structs.replace(place, layer=layer, head=head, query=query, key=key)
+
+    async def restore(self, place: Place) -> None:
+        """And the head, for when F5 has run the model."""
+        self.desk.begin = (place.layer, place.head, place.query, place.key)
+        await super().restore(place)
+
     def spec_of(self, ref: str) -> ModelSpec:
         """With the class that it was saved from."""
         return ModelSpec(ref=ref, auto="")
@@ -153,6 +168,7 @@ sees it in Tokenize.
     def action_run(self) -> None:
         """Run the model on the text."""
         if self._desk is None:
+            self.run_later()
             return
         if not self.spec.ref:
             self.desk.notice.show("No model is chosen.", "F6 chooses one.")

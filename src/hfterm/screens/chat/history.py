@@ -32,16 +32,16 @@ class HistoryPage(ChatPage):
 
     HELP = """\
 ## History
-Every conversation that was had here, the newest first. `/` (`alt+f`) goes to the search: words that
+Every conversation that was had here, the newest first. `/` (`alt+l`) goes to the search: words that
 were said, found as you type. `Enter` on a row goes on with it. `n` (`alt+r`) renames it, `d`
-(`Delete`) deletes it, `w` (`alt+w`) writes it to a Markdown or JSON file, `o` (`alt+o`) takes
+(`Delete`) deletes it, `w` (`alt+w`) writes it to a Markdown or JSON file, `Ctrl+O` takes
 conversations from one.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/", id="history.search-letter",
                 tooltip="Search what was said"),
-        Binding("alt+f", "search", "Search", show=False, priority=True, id="history.search",
+        Binding("alt+l", "search", "Search", show=False, priority=True, id="history.search",
                 tooltip="Search what was said"),
         Binding("alt+r", "rename", "Rename", priority=True, id="history.rename",
                 tooltip="Give the conversation another title"),
@@ -55,9 +55,7 @@ conversations from one.
                 tooltip="Write the conversation to a Markdown or JSON file"),
         Binding("w", "write", "Write", show=False, id="history.write-letter",
                 tooltip="Write the conversation to a Markdown or JSON file"),
-        Binding("alt+o", "read", "Read", priority=True, id="history.read",
-                tooltip="Take conversations from a Markdown, JSON or JSONL file"),
-        Binding("o", "read", "Read", show=False, id="history.read-letter",
+        Binding("ctrl+o", "read", "Read", priority=True, id="history.read",
                 tooltip="Take conversations from a Markdown, JSON or JSONL file"),
     ]  # fmt: skip
 

@@ -36,9 +36,14 @@ if TYPE_CHECKING:
 CONTEXT = 2048
 """Tokens that the verdict is about when none are named."""
 
-
 TOKENS = 24
 """Tokens that each way generates to be measured: enough to tell them apart, and soon there."""
+
+ELSEWHERE = {
+    "llama.cpp": "A GGUF file is loaded as it was quantized: there are no ways to choose from.",
+    "server": "The server has loaded the model its own way: nothing of it takes memory here.",
+}
+"""Engines to which the table of ways does not apply, and why."""
 
 
 class ChatLoadModal(Modal[LlmSpec | None]):
@@ -109,9 +114,10 @@ the model in each way, one after the other (`Esc` stops that). `Enter` on a row 
             ways_rows(self._report, speeds, way_of(spec, dtype))
         )
         best = fastest(speeds)
-        told = f"★ {best} was the fastest here." if best else (
+        engine = self.query_one("#chat-engine", Choice).value
+        told = ELSEWHERE.get(engine) or (f"★ {best} was the fastest here." if best else (
             "F5 measures how fast each way is here; every answer of 16 tokens is measured too."
-        )  # fmt: skip
+        ))  # fmt: skip
         self.query_one("#chat-advice", Static).update(foreign(told))
 
     @work(group="estimate", exclusive=True, exit_on_error=False)
@@ -134,7 +140,10 @@ the model in each way, one after the other (`Esc` stops that). `Enter` on a row 
     @on(Choice.Changed)
     def _chosen(self, event: Choice.Changed) -> None:
         event.stop()
+        self._notice.clear()
         self._show()
+        if event.control.id == "chat-engine":
+            self._estimate()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,13 +24,17 @@ from hfterm.hub import starter
 from hfterm.screens.chat.keys import KEYS
 from hfterm.screens.chat.page import ChatPage, ConversationWanted, GoOnFrom, TokensWanted
 from hfterm.screens.chat.session import Session
-from hfterm.screens.chat.talk import Changed, TalkPage, meter
+from hfterm.screens.chat.talk import Changed, TalkPage
+from hfterm.screens.chat.turns import meter
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.session.types import Place
 from hfterm.text import elide_middle
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.notice import Notice
+from hfterm.widgets.sampling_form import SamplingForm
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 
 if TYPE_CHECKING:
@@ -222,6 +227,14 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         await talk.show()
         talk.composer.focus()
 
+    def leave(self) -> bool:
+        """From a field of the sampling to the message."""
+        talk = self.talk
+        if talk is None or not any(form.has_focus_within for form in talk.query(SamplingForm)):
+            return False
+        talk.composer.focus()
+        return True
+
     # -- actions -------------------------------------------------------------------------------
 
     def action_again(self) -> None:
@@ -262,7 +275,9 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
             talk.notice.show_error(error)
             return
         assert self.session is not None
-        ref = await self.app.push_screen_wait(ModelPicker(known, self.session.spec.ref))
+        ref = await self.app.push_screen_wait(
+            ModelPicker(known, self.session.spec.ref, self.recent_refs)
+        )
         if ref:
             self.open_model(ref)
 
@@ -298,6 +313,44 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
             await self.session.unload()
             self.show_subject()
 
+    def thing(self) -> Thing | None:
+        """The model or its adapter, with the last answer. A server's model is none of this box."""
+        if self.session is None or self.session.spec.engine == "server":
+            return None
+        spec = self.session.spec
+        ref = spec.adapter or spec.ref
+        return Thing(ref, self.copy_text()) if ref else None
+
+    def place(self) -> Place:
+        """The conversation, what is being written, and the tab."""
+        thing, session, talk = self.thing(), self.session, self.talk
+        written = talk.composer.message if talk is not None else ""
+        return Place(
+            ref=thing.ref if thing is not None else "",
+            tab=self.tab_title,
+            text=written or None,
+            conversation=(session.conversation or 0) if session is not None else 0,
+        )
+
+    async def restore(self, place: Place) -> None:
+        """The conversation; its model is loaded by the next message."""
+        if self.session is None:
+            return
+        talk = await self._talk()
+        if place.conversation:
+            with suppress(HftermError):  # it was deleted
+                self.session.open(place.conversation)
+                await talk.show()
+        if place.text:
+            talk.composer.put(place.text)
+        await super().restore(place)
+
+    def open_text(self, ref: str, text: str, offset: int) -> None:
+        """Talk about a text of another screen."""
+        self.open_model(ref)
+        if self.talk is not None:
+            self.talk.composer.put(text)
+
     def open_model(self, ref: str) -> None:
         """Talk with another model, as it is stored."""
         if self.session is not None:
@@ -310,7 +363,9 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         talk = await self._talk()
         if self.session is None:
             return
-        if talk.busy:
+        if talk.loads and spec == self.session.spec:
+            return  # that is what is being loaded
+        if talk.busy and not talk.loads:
             talk.say_busy()
             return
         if spec != self.session.spec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -68,8 +69,16 @@ class Session:
     # -- what was said ---------------------------------------------------------------------------
 
     def path(self) -> list[ChatMessage]:
-        """The branch in sight."""
-        return self.store.path(self.conversation) if self.conversation is not None else []
+        """The branch in sight; none of a conversation that was deleted, here or elsewhere."""
+        if self.conversation is None:
+            return []
+        try:
+            return self.store.path(self.conversation)
+        except HftermError as error:
+            if error.kind != "gone":
+                raise
+            self.new()
+            return []
 
     def new(self) -> None:
         """Begin another conversation."""
@@ -90,16 +99,17 @@ class Session:
 
     def say(self, text: str) -> int:
         """Keep what the user says at the end of the branch; its message's number."""
+        path = self.path()
         if self.conversation is None:
             self.conversation = self.store.create(
                 title_of(text), self.spec, self.sampling, self.system
             )
-        path = self.path()
         return self.store.add(self.conversation, path[-1].id if path else None, "user", text)
 
     def edit(self, message: ChatMessage, text: str) -> int:
         """Keep another text in the place of a message, beside it; its number."""
-        assert self.conversation is not None
+        if self.conversation is None:  # it was deleted meanwhile
+            return self.say(text)
         return self.store.add(self.conversation, message.parent, message.role, text)
 
     def turn_to(self, message: ChatMessage, by: int) -> bool:
@@ -133,15 +143,17 @@ class Session:
         Raises:
             HftermError: the model can't be loaded or failed; what came until then is kept.
         """
-        assert self.conversation is not None
+        # which may be deleted, and another begun, while this goes on
+        conversation = self.conversation
+        assert conversation is not None
         info = await self.load(show)
-        seen = self.path()[-1].id
-        self.store.activate(self.conversation, parent)
-        path = self.path()
+        seen = self.store.get(conversation).leaf
+        self.store.activate(conversation, parent)
+        path = self.store.path(conversation)
         path = path[: next(i for i, said in enumerate(path) if said.id == parent) + 1]
         prefix = "".join(token.text for token in begun) or prefix
         note = AnswerNote(model=model_words(self.spec), sampling=self.sampling)
-        number = self.store.begin_answer(self.conversation, parent, prefix, begun, note)
+        number = self.store.begin_answer(conversation, parent, prefix, begun, note)
         self.answering = number
         await started(number)
         got = 0
@@ -158,7 +170,7 @@ class Session:
             ask = Ask(
                 messages=tuple(self._messages(path)),
                 sampling=self.sampling,
-                conversation=str(self.conversation),
+                conversation=str(conversation),
                 prefix_ids=ids if min(ids, default=0) >= 0 else (),
                 prefix=prefix,
                 force=force,
@@ -176,7 +188,9 @@ class Session:
                 self.store.finish(number, note)
             else:  # nothing came: what was in sight is again
                 self.store.discard(number)
-                self.store.activate(self.conversation, seen)
+                if seen is not None:
+                    with suppress(HftermError):  # deleted meanwhile
+                        self.store.activate(conversation, seen)
         self.info = msgspec.structs.replace(info, memory=answer.memory or info.memory)
         self.measured.note(self.spec, note, answer.memory, info.dtype)
         return note

@@ -59,7 +59,7 @@ class SidePage(ChatPage):
 One prompt for several models, quantizations, adapters or samplings, one after the other, so that
 each has the machine for itself. `alt+a` adds one (the same form as `F7`) with the sampling as it is
 on the Talk tab; `alt+r` has the focused one, or all, take that sampling. `alt+x` takes the focused
-one away, `z` (`alt+z`) shows one alone. `Esc` stops and keeps the part. `alt+o` takes a
+one away, `z` (`alt+z`) shows one alone. `Esc` stops and keeps the part. `Ctrl+O` takes a
 file of prompts: a line each, or a CSV or JSONL with a column “prompt”. The table has the mean of
 each over all prompts, and how far it agrees with the first: the words at the beginning that are the
 same, and the share of all words in the same order. `Ctrl+E` exports every answer, `alt+w` writes
@@ -77,7 +77,7 @@ them as Markdown.
                 tooltip="Show the focused answer alone, or all again"),
         Binding("z", "alone", "Alone", show=False, id="side.alone-letter",
                 tooltip="Show the focused answer alone, or all again"),
-        Binding("alt+o", "prompts", "Prompts", show=False, priority=True, id="side.prompts",
+        Binding("ctrl+o", "prompts", "Prompts", show=False, priority=True, id="side.prompts",
                 tooltip="Ask all prompts of a file"),
         Binding("alt+w", "write", "Write", show=False, priority=True, id="side.write",
                 tooltip="Write the answers to a Markdown file"),

@@ -11,18 +11,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.message import Message
 
 from hfterm.chat.code import chat_code
 from hfterm.chat.conversation_types import ChatMessage
 from hfterm.chat.types import Token
-from hfterm.chat.words import answer_words, loaded_words, model_words
+from hfterm.chat.words import loaded_words, message_words, model_words
 from hfterm.errors import HftermError
 from hfterm.screens.chat.keys import TURN_KEYS
 from hfterm.screens.chat.page import ChatPage, TokensWanted
-from hfterm.screens.chat.session import Session, is_full
-from hfterm.text import foreign
+from hfterm.screens.chat.session import Session
+from hfterm.screens.chat.turns import EMPTY, remedy_of, turns_of
 from hfterm.widgets.composer import Composer
 from hfterm.widgets.sampling_form import SamplingForm
 from hfterm.widgets.transcript import Transcript
@@ -39,13 +38,6 @@ SILENT = 4.0
 
 CUT_SHORT = ("interrupted", "stopped", "length", "context full")
 """Why an answer may want to be gone on with."""
-
-EMPTY = Content.from_markup(
-    "[b]Nothing was said yet.[/b]\n\n"
-    "Write a message below; [b]Enter[/b] sends it, and the model is loaded if it is not.\n"
-    "[b]F6[/b] chooses the model, [b]F7[/b] how it is loaded and what that takes,\n"
-    "[b]alt+s[/b] the sampling and the system prompt, [b]F4[/b] what was said before."
-)
 
 
 class Changed(Message):
@@ -64,8 +56,9 @@ class TalkPage(ChatPage):
         self._view: TurnView | None = None
         self._fresh: list[str] = []
         self._count = 0
-        self._since = 0.0
-        self._last = 0.0
+        self._since = self._last = 0.0
+        self.loads = 0  # under way, for no message: another may take its place
+        self._waiting = ""  # the message to send after that, if it is still in the field
         self._editing: ChatMessage | None = None
 
     def body(self) -> ComposeResult:
@@ -97,19 +90,9 @@ class TalkPage(ChatPage):
     async def show(self, chosen: int | None = None) -> None:
         """The branch in sight, from its end; with the focus on a turn when one is named."""
         self._view = None
-        await self.transcript.show(self._turns(self.session.path()), chosen)
+        await self.transcript.show(turns_of(self.session, self.session.path()), chosen)
         self.query_one(SamplingForm).show(self.session.sampling, self.session.system)
         self.post_message(Changed())
-
-    def _turns(self, path: Sequence[ChatMessage]) -> list[Turn]:
-        turns: list[Turn] = []
-        for at, said in enumerate(path):
-            siblings = self.session.store.siblings(said.id)
-            turn = _turn(said, (siblings.index(said.id) + 1, len(siblings)))
-            if at < self.session.left_out:
-                turn = _unread(turn)
-            turns.append(turn)
-        return turns
 
     async def _write(self) -> None:
         """Draw what came of the answer since the last time."""
@@ -119,14 +102,18 @@ class TalkPage(ChatPage):
         if not self._fresh:
             silent = int(time.monotonic() - self._last)
             if self._count and silent >= SILENT:
-                view.say(replace(view.turn, facts=f"nothing for {silent:,} s · Esc stops"))
+                self._say_how_far(view, f"nothing for {silent:,} s · Esc stops")
             return
         text, self._fresh = "".join(self._fresh), []
         await view.add(text)
         spent = time.monotonic() - self._since
         if self._count > 1 and view is self._view:
-            facts = f"{self._count:,} tokens · {(self._count - 1) / spent:.1f}/s · Esc stops"
-            view.say(replace(view.turn, facts=facts))
+            rate = (self._count - 1) / spent
+            self._say_how_far(view, f"{self._count:,} tokens · {rate:,.1f}/s · Esc stops")
+
+    def _say_how_far(self, view: TurnView, facts: str) -> None:
+        view.say(replace(view.turn, facts=facts))
+        self.composer.tell("" if view.head_in_sight else facts)
 
     def _take(self, token: Token) -> None:
         """A token came."""
@@ -142,6 +129,10 @@ class TalkPage(ChatPage):
     @on(Composer.Sent)
     def _sent(self, event: Composer.Sent) -> None:
         event.stop()
+        if self.loads:
+            self._waiting = event.text
+            self.notice.show("It is sent when the model is loaded.", "Esc stops that.", "note")
+            return
         if self.busy:
             self.say_busy()
             return
@@ -165,7 +156,7 @@ class TalkPage(ChatPage):
             self.notice.show_error(error)
             return
         self.composer.clear_message()
-        self.composer.call_it("Message")
+        self.composer.call_it(message_words(self.session.info))
         await self.show()
         if editing is None or editing.role == "user":
             await self._answer(number)
@@ -178,6 +169,7 @@ class TalkPage(ChatPage):
         text = "".join(token.text for token in begun) or prefix
         self._fresh, self._count = [], 0
         self.notice.clear()
+        loaded = self.session.ready
         try:
             note = await self.session.answer(
                 parent, begun, lambda number: self._begin(number, text),
@@ -188,6 +180,8 @@ class TalkPage(ChatPage):
             self._failed(error)
             return error.kind
         else:
+            if not loaded:
+                self._say_loaded(only_noted=True)
             if note.stop_reason == "context full":
                 self.notice.show(
                     "The context is full.",
@@ -202,16 +196,19 @@ class TalkPage(ChatPage):
 
     async def _begin(self, number: int, text: str) -> None:
         path = self.session.path()
-        await self.transcript.show(self._turns([said for said in path if said.id != number]))
+        await self.transcript.show(
+            turns_of(self.session, [said for said in path if said.id != number])
+        )
         speaker = model_words(self.session.spec)
         turn = Turn(number, "assistant", text, "is being written", speaker=speaker)
         self._view = await self.transcript.add(turn)
 
     async def _settle(self) -> None:
         """The answer is over: its text once more as one, with its figures."""
-        turns = self._turns(self.session.path())
+        turns = turns_of(self.session, self.session.path())
         # what is still to be drawn of it is in its text: nothing is written into it any more
         view, self._view, self._fresh = self._view, None, []
+        self.composer.tell("")
         if view is not None and turns and turns[-1].id == view.turn.id:
             await view.settle(turns[-1])
             self.post_message(Changed())
@@ -219,19 +216,11 @@ class TalkPage(ChatPage):
             await self.show()
 
     def _failed(self, error: HftermError) -> None:
-        remedy = error.remedy
-        if is_full(error):
-            remedy = "alt+d leaves the oldest turns out; alt+n begins a new conversation."
-        elif error.kind == "no-continue":
-            remedy = "alt+g answers anew. " + remedy
-        elif error.kind == "engine-died":
-            remedy = "What came is kept. F5 loads the model again and goes on."
-            if not self._count:
-                remedy = "F7 shows what each way of loading takes; F5 tries again."
-        self.notice.show(error.message, remedy)
+        self.notice.show(error.message, remedy_of(error, any_token=self._count > 0))
 
     def stop(self) -> bool:
         """Stop the answer and keep the part; a second time it is not waited for."""
+        self._waiting = ""
         return self.session.stop() or super().stop()
 
     # -- the turns -------------------------------------------------------------------------------
@@ -365,17 +354,34 @@ class TalkPage(ChatPage):
     async def load(self) -> None:
         """Load the model."""
         self._asking += 1
+        self.loads += 1
         self.notice.clear()
         try:
-            info = await self.session.load(self.job_line.show)
+            await self.session.load(self.job_line.show)
         except HftermError as error:
+            self._waiting = ""
             self.notice.show_error(error)
             return
         finally:
             self._asking -= 1
+            self.loads -= 1
             self.job_line.clear()
             self.post_message(Changed())
-        self.notice.show(f"{loaded_words(info)}.", info.note, "note")
+        waiting, self._waiting = self._waiting, ""
+        send = bool(waiting) and waiting == self.composer.message
+        self.notice.clear()
+        self._say_loaded(only_noted=send)
+        if send:
+            await self._say(waiting)
+
+    def _say_loaded(self, *, only_noted: bool = False) -> None:
+        """What was loaded, and what is to be known of it."""
+        info = self.session.info
+        if info is None:
+            return
+        self.composer.call_it(message_words(info))
+        if info.note or not only_noted:
+            self.notice.show(f"{loaded_words(info)}.", info.note, "note")
 
     def code(self) -> str:
         """The script of the last answer, or of the one that has the focus."""
@@ -388,22 +394,3 @@ class TalkPage(ChatPage):
         """The last answer."""
         said = self._chosen()
         return said.content if said is not None else ""
-
-
-def _turn(said: ChatMessage, branch: tuple[int, int]) -> Turn:
-    facts = answer_words(said.note) if said.note is not None else ""
-    speaker = said.note.model if said.note is not None else ""
-    return Turn(said.id, said.role, said.content, facts, branch, speaker)
-
-
-def _unread(turn: Turn) -> Turn:
-    return replace(turn, facts="left out of the prompt")
-
-
-def meter(used: int, context: int | None) -> Content:
-    """How full the context is."""
-    if not used or not context:
-        return foreign(f"context {context:,} tokens" if context else "")
-    cells = 10
-    full = min(cells, round(cells * used / context))
-    return foreign(f"{used:,}/{context:,} tokens {'▰' * full}{'▱' * (cells - full)}")

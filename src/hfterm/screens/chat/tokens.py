@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from hfterm.screens.chat.page import ChatPage, GoOnFrom
-from hfterm.screens.workbench import ModelToOpen, TokenWanted
+from hfterm.screens.messages import ModelToOpen, TokenWanted
 from hfterm.text import foreign
 from hfterm.widgets.chat_tables import AlternativeRows, TokenRows
 from hfterm.widgets.data_grid import DataGrid, GridSource

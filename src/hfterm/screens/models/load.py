@@ -13,8 +13,9 @@ from hfterm.errors import HftermError
 from hfterm.models.code import load_code
 from hfterm.models.types import LoadedInfo, ModelSpec
 from hfterm.models.verdicts import modules_of
+from hfterm.screens.messages import ModelLoaded
 from hfterm.screens.models.subject import ModelPage, ModelSubject
-from hfterm.screens.workbench import ModelLoaded, WorkbenchScreen
+from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.text import foreign
 from hfterm.widgets.load_form import LoadForm
 from hfterm.widgets.model_tables import parameters_text, size_text

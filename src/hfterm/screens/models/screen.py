@@ -20,10 +20,12 @@ from hfterm.job import Progress
 from hfterm.models.types import ModelOverview, ModelSpec
 from hfterm.screens.asking_code import REMOTE_CODE, allowed
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.screens.models.model_list import ModelList
 from hfterm.screens.models.subject import ClassChosen, LabelsWanted, ModelPage, ModelSubject
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.session.types import Place
 from hfterm.text import elide_middle, foreign
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.mode_bar import ModeBar
@@ -235,6 +237,15 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         self.remove_class("-listing")
         if self.tabs() is not None:
             self.query_one("#model-pages Tabs").focus()
+
+    def thing(self) -> Thing | None:
+        """The model, when it is one: an architecture alone has nothing to run."""
+        ref = self._wanted.ref
+        return Thing(ref) if ref else None
+
+    def place(self) -> Place:
+        """Model and tab."""
+        return Place(ref=self._wanted.ref, tab=self.tab_title)
 
     def open_model(self, ref: str) -> None:
         """Describe another model."""

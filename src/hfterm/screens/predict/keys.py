@@ -25,8 +25,6 @@ KEYS: list[BindingType] = [
             tooltip="The next task"),
     Binding("t", "task", "Next task", show=False, id="predict.task-letter",
             tooltip="The next task (while no text is being typed)"),
-    Binding("alt+o", "open_file", "Open file", show=False, priority=True, id="predict.open",
+    Binding("ctrl+o", "open_file", "Open file", show=False, priority=True, id="predict.open",
             tooltip="Take the text from a local file"),
-    Binding("o", "open_file", "Open file", show=False, id="predict.open-letter",
-            tooltip="Take the text from a local file (while no text is being typed)"),
 ]  # fmt: skip

@@ -15,13 +15,14 @@ from hfterm.errors import HftermError
 from hfterm.inference.options import AUTO_OF, Task
 from hfterm.models.types import ModelSpec
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand
 from hfterm.screens.model_screen import ModelScreen
 from hfterm.screens.predict.keys import KEYS
 from hfterm.screens.predict.samples import OPTIONS, SAMPLES
 from hfterm.screens.predict.subject import PredictPage, Question
 from hfterm.screens.predict.task_options import TaskFields
 from hfterm.screens.start import StartOptions
-from hfterm.screens.workbench import ScreenCommand
+from hfterm.session.types import Place
 from hfterm.text import foreign
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
@@ -91,17 +92,18 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
 
             return self._asking(BatchPage(self.model_engine, id=id_))
 
-        await self.query_one("#predict-panel").mount(
-            TaskFields(id="task-fields"),
-            self.notice,
-            TabbedPages[PredictPage](
-                [TabEntry("Result", result), TabEntry("Batch", batch)], id="predict-pages"
-            ),
+        pages = TabbedPages[PredictPage](
+            [TabEntry("Result", result), TabEntry("Batch", batch)], id="predict-pages"
         )
+        await self.query_one("#predict-panel").mount(
+            TaskFields(id="task-fields"), self.notice, pages
+        )
+        await pages.open(0)  # what another screen opens here runs on it at once
         await super().fill()
         if self.loaded is not None:
             self.adopt(self.loaded)
         self.show_subject()
+        self.run_if_wanted()
 
     def _asking(self, page: PredictPage) -> PredictPage:
         page.question = self._question
@@ -133,6 +135,21 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
             self._fields.choose(task)
             self._take_task()
         self.open_model(ref)
+
+    def place(self) -> Place:
+        """And the task."""
+        place = msgspec.structs.replace(super().place(), task=self._fields.chosen)
+        return (
+            place
+            if self.text not in SAMPLES.values()
+            else msgspec.structs.replace(place, text=None)
+        )
+
+    async def restore(self, place: Place) -> None:
+        """And the task."""
+        if place.task in AUTO_OF and place.task != self._fields.chosen:
+            self.action_choose_task(place.task)
+        await super().restore(place)
 
     # -- what is asked ------------------------------------------------------------------------
 
@@ -208,6 +225,7 @@ chooses the model, `F7` how it is loaded. `F3` `F4` go to the Batch tab and back
     def action_run(self) -> None:
         """Run the page."""
         if self.page is None:
+            self.run_later()
             return
         self.notice.clear()
         self.page.run()

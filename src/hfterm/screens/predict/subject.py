@@ -9,10 +9,11 @@ from textual.worker import Worker
 
 from hfterm.engine.model_requests import LoadModel
 from hfterm.errors import HftermError
+from hfterm.hub.model_source import ModelSource
 from hfterm.inference.options import TaskOptions
-from hfterm.models.types import LoadedInfo, ModelSource, ModelSpec
+from hfterm.models.types import LoadedInfo, ModelSpec
 from hfterm.screens.asking_code import REMOTE_CODE, CodeNeeded
-from hfterm.screens.workbench import ModelLoaded
+from hfterm.screens.messages import ModelLoaded
 from hfterm.widgets.tab_page import TabPage
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from hfterm.tokenization.types import Encoding, TokenizerInfo
 
 
+AT_ONCE = 20_000
+"""Characters of a text that is encoded at each key: that takes about as long as drawing it."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What the screen is about right now.

@@ -17,12 +17,15 @@ from hfterm.engine.client import EngineStatus
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tokenize.keys import KEYS
-from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage, TokenSelected
+from hfterm.screens.tokenize.page import AT_ONCE, ModelWanted, Subject, TokenizePage, TokenSelected
 from hfterm.screens.tokenize.pages import PAGES
-from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
-from hfterm.text import elide_middle, foreign
+from hfterm.screens.tokenize.words import SAMPLE, counts, name_and_facts
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.session.types import Place
+from hfterm.text import foreign
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.text_panel import TextPanel, count
@@ -30,12 +33,6 @@ from hfterm.widgets.text_panel import TextPanel, count
 if TYPE_CHECKING:
     from hfterm.job import Progress
     from hfterm.screens.tokenize.token_panel import TokenPanel
-
-SAMPLE = "¡Los Transformadores de Hugging Face son geniales! 👩🏽‍💻 Tokenization is fun."
-"""The tutorial's sentence, an emoji of several code points, and English."""
-
-AT_ONCE = 20_000
-"""Characters of a text that is encoded at each key: that takes about as long as drawing it."""
 
 
 class TokenizeScreen(WorkbenchScreen):
@@ -92,7 +89,10 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         panel = TokenPanel(self.engine, offer=not self.subject.ref)
         await self.query_one("#token-panel").mount(panel)
         self._tokens_panel = panel
-        self._encode()
+        if self._options.file and self.remembered == Place():
+            self.open_document(self._options.file)
+        else:
+            self._encode()
         await super().fill()
 
     @property
@@ -123,10 +123,8 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     @on(TextEditor.Unkept)
     def _unkept(self) -> None:
-        self.notify(
-            "That text is too long for this field, or has line separators it would change.",
-            severity="warning",
-        )
+        told = "That text is too long for this field, or has line separators it would change."
+        self.notify(told, severity="warning")
 
     def _encode_soon(self) -> None:
         # an answer about an older text must not come back over what was typed since
@@ -215,30 +213,12 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def _show_subject(self) -> None:
         subject = self.subject
-        info, encoding = subject.info, subject.encoding
         self.set_class(not subject.ref, "-empty")
-        if not subject.ref:
-            name, facts = "no tokenizer", "F6 opens one"
-        elif info is None:
-            name, facts = elide_middle(subject.ref, 40), ""
-        else:
-            name = elide_middle(subject.ref, 40)
-            state = "" if info.verified else " · checking with transformers"
-            facts = f"{info.cls} · {info.kind}{state}"
+        name, facts = name_and_facts(subject)
         self.query_one(ModeBar).show_subject(name, facts)
         self._panel.describe(subject.path)
         panel = self.query_one("#token-panel")
-        if encoding is None:
-            panel.border_subtitle = ""
-            return
-        parts = [count(len(encoding), "token")]
-        if len(encoding):
-            parts.append(f"{encoding.characters / len(encoding):.1f} chars/token")
-        if not subject.add_special_tokens:
-            parts.append("no specials added")
-        if unknown := encoding.unknown():
-            parts.append(f"{unknown:,} unknown")
-        panel.border_subtitle = foreign(" · ".join(parts))
+        panel.border_subtitle = foreign(counts(subject))
 
     # -- text, strip and table follow each other ---------------------------------------------
 
@@ -278,14 +258,16 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         except HftermError as error:
             self.tokens_panel.notice.show_error(error)
             return
-        ref = await self.app.push_screen_wait(ModelPicker(known, self.subject.ref))
+        ref = await self.app.push_screen_wait(
+            ModelPicker(known, self.subject.ref, self.recent_refs)
+        )
         if ref:
             self.open_model(ref)
 
     @on(ModelWanted)
     def _model_wanted(self, event: ModelWanted) -> None:
         self.open_model(event.ref)
-        self.tokens_panel.go_to_tab(0)
+        self.tokens_panel.go_to(0)
         self._panel.editor.focus()
 
     def open_model(self, ref: str) -> None:
@@ -302,13 +284,34 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         self._panel.select(offset, offset)
         self.open_model(ref)
 
-    def action_tab(self, by: int) -> None:
-        """Go to a tab next to this one."""
-        self.tokens_panel.step_tab(by)
+    def thing(self) -> Thing | None:
+        """The tokenizer, with the text at the cursor."""
+        if not self.subject.ref:
+            return None
+        return Thing(self.subject.ref, self.subject.text, self._panel.cursor)
 
-    def action_go_to_tab(self, number: int) -> None:
-        """Go to a tab by its number."""
-        self.tokens_panel.go_to_tab(number)
+    def place(self) -> Place:
+        """Tokenizer, text or file, cursor and tab."""
+        subject = self.subject
+        text = None if subject.path or subject.text == SAMPLE else subject.text
+        return Place(ref=subject.ref, tab=self.tab_title, text=text, pair=subject.pair,
+                     file=subject.path or "", cursor=self._panel.cursor)  # fmt: skip
+
+    async def restore(self, place: Place) -> None:
+        """Where the user was, once the text is there."""
+        if place.pair is not None:
+            self.subject = replace(self.subject, pair=place.pair)
+            self._panel.fill_pair(place.pair)
+            self._encode()
+        if place.file:
+            self.open_document(place.file)
+        else:
+            self._panel.go_to(place.cursor)
+        await super().restore(place)
+
+    def tabs(self) -> TokenPanel | None:
+        """The tabs are the token panel's."""
+        return self._tokens_panel
 
     @work(group="pick", exclusive=True, exit_on_error=False)
     async def action_open_file(self) -> None:
@@ -338,12 +341,11 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
         if self.subject.path is not None:
             self.notify("A file has no pair; N leaves the file.", severity="warning")
             return
-        field = self._panel.pair_input
-        pair = None if self.subject.pair is not None else field.value
+        pair = None if self.subject.pair is not None else self._panel.pair_input.value
         self.subject = replace(self.subject, pair=pair)
         self._panel.show_pair(pair)
         if pair is not None:
-            field.focus()
+            self._panel.pair_input.focus()
         self._encode()
 
     def action_toggle_specials(self) -> None:

@@ -111,14 +111,14 @@ class TokenPanel(Vertical):
             found.show(self._subject)
             found.select_token(self._selected)
 
-    def step_tab(self, by: int) -> None:
+    def step(self, by: int) -> None:
         """Go to a tab next to this one."""
         tabs = self.query_one("#tabs", Tabs)
         titles = [page.title for page in PAGES]
         now = titles.index(str(tabs.active_tab.label)) if tabs.active_tab else 0
-        self.go_to_tab((now + by) % len(PAGES))
+        self.go_to((now + by) % len(PAGES))
 
-    def go_to_tab(self, number: int) -> None:
+    def go_to(self, number: int) -> None:
         """Go to a tab by its number."""
         entry = PAGES[number]
         tabs = self.query_one("#tabs", Tabs)
@@ -148,7 +148,7 @@ class TokenPanel(Vertical):
     @on(TokenWanted)
     def _token_wanted(self, event: TokenWanted) -> None:
         event.stop()
-        self.go_to_tab(0)
+        self.go_to(0)
         self.post_message(TokenSelected(event.index))
 
     @on(StarterOffer.Installed)

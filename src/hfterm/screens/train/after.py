@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from hfterm.engine.training_requests import MergeRun
 from hfterm.errors import HftermError
-from hfterm.screens.workbench import ModelToOpen
+from hfterm.screens.messages import ModelToOpen
 from hfterm.text import foreign
 from hfterm.training import run_files as files
 from hfterm.training.model_card import model_card
@@ -63,25 +64,24 @@ class AfterModal(Modal[Message | None]):
 and puts the adapter into its weights. The card holds the recipe and the results.
 """
 
-    def __init__(self, run: Run, engine: EngineClient) -> None:
+    def __init__(self, run: Run, engine: EngineClient, modes: Sequence[tuple[str, str]]) -> None:
         super().__init__()
+        self._modes = modes
         self._run = run
         self._engine = engine
         self._model = model_of(run)
 
     def compose(self) -> ComposeResult:
         """The choices."""
-        from hfterm.screens.registry import SCREENS
-
         with Vertical() as box:
             box.border_title = foreign(  # pyright: ignore[reportAttributeAccessIssue]
                 f"{run_name(self._run)}: {self._model.name if self._model else 'no model yet'}"
             )
             box.border_subtitle = "Enter choose · Esc close"
             options = [
-                Option(f"Open in {entry.title}", id=f"open-{entry.mode}")
-                for entry in SCREENS
-                if entry.mode != "train"
+                Option(f"Open in {title}", id=f"open-{mode}")
+                for mode, title in self._modes
+                if mode not in ("train", "library")
             ]
             options.append(Option("Compare with its base, in Models", id="base-models"))
             options.append(Option("Compare with its base, in Attention", id="base-attention"))

@@ -84,7 +84,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
                 tooltip="Step, epoch, time or tokens"),
         Binding("z,alt+z", "next('smooth')", "Smooth", show=False, id="monitor.smooth",
                 tooltip="The mean of the last points"),
-        Binding("b,alt+b", "next('below')", "Below", id="monitor.below",
+        Binding("b,alt+j", "next('below')", "Below", id="monitor.below",
                 tooltip="Events, log, samples, checkpoints or system"),
     ]  # fmt: skip
 

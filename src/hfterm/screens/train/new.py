@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,11 +72,12 @@ class NewPage(TrainPage):
 The form is a recipe. `F5` (or `Enter` in a field) checks it, looks at the data (Preview tab),
 counts parameters and memory, and tries two real steps for the time it takes. `F7` starts the run:
 a process of its own, which goes on when hfterm or the connection ends. `alt+q` queues it behind
-the runs that are active. `alt+w` writes the recipe to a file, `alt+o` opens one. `F2` is the same
+the runs that are active. `alt+w` writes the recipe to a file, `Ctrl+O` opens one. `F2` is the same
 as a script without hfterm.
 """
 
     _timer: Timer | None = None
+    _draft = ""
     _cost: RecipeCost | None = None
     _preview: Preview | None = None
     _probe: ProbeResult | None = None
@@ -122,6 +124,20 @@ as a script without hfterm.
             self.notice.show(error.message)
             return None
         return recipe
+
+    def draft(self) -> str:
+        """The form as TOML; empty when it is as it began, or holds no recipe yet."""
+        try:
+            recipe = self.form.recipe()
+        except HftermError:  # half typed: what is kept is the last that was whole
+            return self._draft
+        self._draft = "" if recipe == parse_recipe(FIRST) else write_recipe(recipe)
+        return self._draft
+
+    def take_draft(self, text: str) -> None:
+        """Put what `draft` gave back into the form; one of another version is left."""
+        with suppress(HftermError):
+            self.fill(parse_recipe(text))
 
     # -- what it costs -----------------------------------------------------------------------
 

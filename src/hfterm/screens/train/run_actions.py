@@ -40,7 +40,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         _key("s,alt+s", "stop", "Stop", "stop", "Ask the run to checkpoint and stop", show=True),
         _key("k,alt+k", "kill", "Kill", "kill", "End the run's processes at once", show=True),
         _key("u,alt+u", "resume", "Resume", "resume", "Go on from the last checkpoint", show=True),
-        _key("o,alt+p", "open", "Open in", "open",
+        _key("o,alt+o", "app.open_in", "Open in", "open",
              "Open the trained model in another screen, merge it, write its card", show=True),
         _key("c,alt+c", "clone", "Clone", "clone", "Put its recipe into the form", show=True),
         _key("d,alt+d", "delete", "Delete", "delete", "Delete the run, after a yes", show=False),
@@ -176,18 +176,6 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
             new = () if told == "-" else tuple(word.lstrip("#") for word in told.split())
             notes = msgspec.structs.replace(files.notes_of(run.path), tags=new)
             await self.do(lambda: run_control.save_notes(run, notes))
-
-    @work(group="runs-do", exit_on_error=False)
-    async def action_open(self) -> None:
-        """Open the trained model elsewhere."""
-        from hfterm.screens.train.after import AfterModal
-
-        run = self._chosen()
-        if run is None:
-            return
-        told = await self.app.push_screen_wait(AfterModal(run, self.engine))
-        if told is not None:
-            self.post_message(told)
 
 
 def _mending(run: Run) -> str:

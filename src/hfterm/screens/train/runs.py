@@ -65,7 +65,7 @@ compares the marked ones, `f` adds a run of another program by its path. Each le
              "Move it forward in the queue", show=False),
         _key("greater_than_sign,alt+full_stop", "move(1)", "Later in the queue", "later",
              "Move it back in the queue", show=False),
-        _key("f,alt+f", "foreign", "Watch a path", "foreign",
+        _key("f,alt+y", "foreign", "Watch a path", "foreign",
              "Watch a run of another program: Trainer, TensorBoard, wandb, LLaMA-Factory",
              show=False),
     ]  # fmt: skip

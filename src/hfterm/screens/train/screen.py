@@ -10,9 +10,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Input
 
 from hfterm.errors import HftermError
 from hfterm.screens.engines import Engines
+from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.screens.start import StartOptions
 from hfterm.screens.train.page import (
     ForeignWanted,
@@ -24,7 +28,8 @@ from hfterm.screens.train.page import (
     RunWanted,
     TrainPage,
 )
-from hfterm.screens.workbench import ScreenCommand, WorkbenchScreen
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.session.types import Place
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 
@@ -66,7 +71,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
                 tooltip="Queue the recipe behind the runs that are active"),
         Binding("alt+w", "save", "Save recipe", show=False, id="train.save", priority=True,
                 tooltip="Write the recipe to a file"),
-        Binding("alt+o", "load", "Open recipe", show=False, id="train.load", priority=True,
+        Binding("ctrl+o", "load", "Open recipe", show=False, id="train.load", priority=True,
                 tooltip="Take a recipe from a file"),
         Binding("f3,left_square_bracket", "tab(-1)", "Tab before", show=False,
                 id="train.previous-tab", tooltip="The tab before this one"),
@@ -239,12 +244,17 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         page.fill(event.recipe)
 
     async def _new(self) -> NewPage:
+        assert self.pages is not None
+        await self.pages.open(NEW)
+        return await self._new_page()
+
+    async def _new_page(self) -> NewPage:
+        """The form, in sight or not."""
         from hfterm.screens.train.new import NewPage
 
         assert self.pages is not None
-        page = await self.pages.open(NEW)
-        assert isinstance(page, NewPage)
-        return page
+        await self.pages.prepare(NEW)
+        return self.query_one(NewPage)
 
     @on(Marked)
     async def _marked(self, event: Marked) -> None:
@@ -310,10 +320,53 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         if page is not None and page.children:
             page.show_runs(runs)
 
+    def open_window(self) -> ModalScreen[Message | None] | None:
+        """What can be done with the run that is chosen; else as everywhere."""
+        from hfterm.screens.train.after import AfterModal
+        from hfterm.screens.train.run_actions import RunPage
+
+        page = self.page
+        if isinstance(page, RunPage) and page.current is not None:
+            return AfterModal(page.current, self.engine, self.modes)
+        return super().open_window()
+
+    def thing(self) -> Thing | None:
+        """The model of the form."""
+        ref = next((field.value for field in self.query("#recipe-model-ref").results(Input)), "")
+        return Thing(ref) if ref else None
+
+    def place(self) -> Place:
+        """The form, the run in the Monitor, and the tab."""
+        from hfterm.screens.train.monitor import MonitorPage
+        from hfterm.screens.train.new import NewPage
+
+        # a form whose fields are still being made is as it was remembered
+        made = (page for page in self.query(NewPage) if page.query("#recipe-also"))
+        recipe = next((page.draft() for page in made), self.remembered.recipe)
+        monitor = next(iter(self.query(MonitorPage)), None)
+        run = monitor.current if monitor is not None else None
+        return Place(tab=self.tab_title, recipe=recipe, run=run.id if run is not None else "")
+
+    async def restore(self, place: Place) -> None:
+        """The form as it was left; the Monitor of a run that goes on comes before any tab."""
+        if place.recipe:
+            page = await self._new_page()
+            page.take_draft(place.recipe)
+        if self._path or any(run.active for run in self._runs):
+            return
+        if place.run and place.tab == TITLES[MONITOR]:
+            if any(run.id == place.run for run in self._runs):
+                await self._watch(place.run)
+            return
+        await super().restore(place)
+
     def open_model(self, ref: str) -> None:
         """Train another model."""
-        for page in self.query("#page-New").results(TrainPage):
-            page.query_one("#recipe-model-ref").value = ref  # pyright: ignore[reportAttributeAccessIssue]
+        self.run_worker(self._train(ref), group="open-model", exclusive=True, exit_on_error=False)
+
+    async def _train(self, ref: str) -> None:
+        page = await self._new()
+        page.query_one("#recipe-model-ref", Input).value = ref
 
     @property
     def script_name(self) -> str:

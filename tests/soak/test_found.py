@@ -1,0 +1,226 @@
+"""What the soak found, each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from weakref import WeakSet
+
+import pytest
+from textual import events
+from textual.app import App, ComposeResult
+from textual.css.query import NoMatches
+from textual.drivers import linux_driver
+from textual.screen import Screen
+from textual.widgets import Footer, Label
+from textual.widgets._footer import FooterKey
+from textual.worker import WorkerState
+
+from hfterm.engine.client import EngineClient
+from hfterm.errors import HftermError
+from hfterm.widgets.any_byte import let_any_byte_through
+from hfterm.widgets.key_order import KeysInOrder
+from hfterm.widgets.modals import Modal
+from hfterm.widgets.tab_page import TabPage
+from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
+from pty_terminal import PtyTerminal
+from waiting import until
+
+Start = Callable[..., PtyTerminal]
+
+
+def test_bytes_that_are_no_utf_8_are_typed_as_such(start: Start) -> None:
+    assert hasattr(linux_driver, "getincrementaldecoder"), "Textual moved its decoder"
+    let_any_byte_through()
+    terminal = start("--text", "")
+    terminal.wait_for(r"\[SEP\]")
+    terminal.send(b"caf\xe9 \xff\xfe na")
+    terminal.send("ïve".encode()[:1])  # a character that comes in two packets
+    terminal.send("ïve".encode()[1:])
+    terminal.wait_for("caf\ufffd \ufffd\ufffd naïve")
+
+
+def page_of(id_: str) -> TabPage:
+    return TabPage(EngineClient("none"), id=id_)
+
+
+async def test_a_key_for_the_next_tab_may_come_before_the_tabs() -> None:
+    pages = TabbedPages[TabPage]([TabEntry(name, page_of) for name in ("One", "Two", "Three")])
+    pages.step(1)
+    pages.step(1)
+    pages.step(-1)
+    app: App[None] = App()
+    async with app.run_test():
+        await app.mount(pages)
+        await until(lambda: pages.page is not None, "a page")
+        assert pages.page is not None
+        assert pages.page.id == "page-Two"
+        pages.step(-1)
+        await until(lambda: pages.page is not None and pages.page.id == "page-One", "the other")
+
+
+# -- windows -----------------------------------------------------------------------------------
+
+
+class Window(Modal[str]):
+    def compose(self) -> ComposeResult:
+        yield Label("a window")
+
+
+class TwoModes(KeysInOrder):
+    MODES = {"one": Screen, "two": Screen}  # noqa: RUF012
+    DEFAULT_MODE = "one"
+
+
+async def test_a_window_that_closes_twice_closes_once() -> None:
+    app = TwoModes()
+    async with app.run_test() as pilot:
+        lower, upper = Window(), Window()
+        await app.push_screen(lower)
+        await app.push_screen(upper)
+        upper.dismiss("x")
+        upper.dismiss("y")
+        await pilot.pause()
+        assert app.screen is lower
+        lower.dismiss("x")
+        lower.dismiss("y")
+        await pilot.pause()
+        assert len(app.screen_stack) == 1
+
+
+async def test_a_window_of_another_screen_closes_itself() -> None:
+    app = TwoModes()
+    heard: list[str | None] = []
+    async with app.run_test() as pilot:
+        here = Window()
+        await app.push_screen(here, heard.append)
+        await app.switch_mode("two")
+        there = Window()
+        await app.push_screen(there)
+        here.dismiss("done")
+        await until(lambda: heard and not here.is_attached, "the window to be gone")
+        assert app.screen is there
+        assert heard == ["done"]
+        await app.switch_mode("one")
+        await pilot.pause()
+        assert len(app.screen_stack) == 1
+
+
+async def test_a_window_under_another_closes_itself() -> None:
+    app = TwoModes()
+    heard: list[str | None] = []
+    async with app.run_test():
+        lower, upper = Window(), Window()
+        await app.push_screen(lower, heard.append)
+        await app.push_screen(upper, heard.append)
+        lower.dismiss("lower")
+        await until(lambda: heard == ["lower"] and not lower.is_attached, "the window to be gone")
+        assert app.screen is upper
+        upper.dismiss("upper")
+        await until(lambda: heard == ["lower", "upper"], "the other's answer")
+        assert len(app.screen_stack) == 1
+
+
+class Restless(Label):
+    """Looks for what is not there: when it is told to, and when its work is cancelled."""
+
+    at_work = False
+
+    def look(self) -> None:
+        self.query_one(Modal)
+
+    async def work(self) -> None:
+        self.at_work = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.look()
+
+
+async def test_a_fault_of_what_is_removed_ends_nothing() -> None:
+    app = TwoModes()
+    async with app.run_test() as pilot:
+        worked, told = Restless(), Restless()
+        await app.mount(worked, told)
+        work = worked.run_worker(worked.work())
+        await until(lambda: worked.at_work, "the work to begin")
+        told.call_later(told.look)
+        told.remove()
+        worked.remove()
+        await until(lambda: work.is_finished, "the work to fail")
+        assert work.state is WorkerState.ERROR
+        await pilot.pause()
+        assert app.return_code is None
+
+
+async def test_a_fault_of_what_is_there_is_not_hidden() -> None:
+    app = TwoModes()
+    with pytest.raises(NoMatches):
+        async with app.run_test() as pilot:
+            here = Restless()
+            await app.mount(here)
+            here.call_later(here.look)
+            await pilot.pause()
+
+
+async def test_a_click_on_what_was_removed_is_none() -> None:
+    app = TwoModes()
+    async with app.run_test() as pilot:
+        gone = Restless("x" * 20)
+        await app.mount(gone)
+        await pilot.pause()
+        assert app.get_widget_at(1, 0)[0] is gone
+        with app.batch_update():  # it is drawn for a moment longer
+            await gone.remove()
+            assert app.get_widget_at(1, 0)[0] is gone
+            down = events.MouseDown(None, 1, 0, 0, 0, 1, False, False, False, 1, 0)
+            await app.on_event(down)
+        await pilot.click()
+        assert app.return_code is None
+
+
+async def test_keys_of_the_footer_are_let_go() -> None:
+    class WithFooter(KeysInOrder):
+        BINDINGS = [("f12", "none", "None")]  # noqa: RUF012
+
+        def compose(self) -> ComposeResult:
+            yield Footer(compact=True, show_command_palette=False)
+
+    app = WithFooter()
+    kept: WeakSet[FooterKey] = WeakSet()
+    async with app.run_test() as pilot:
+        for _ in range(10):
+            app.query_one(Footer).refresh(recompose=True)
+            await pilot.pause()
+            kept.update(app.query(FooterKey))
+            never_mounted = FooterKey("x", "x", "x", "x")
+            kept.add(never_mounted)
+            never_mounted.watch(app.query_one(Footer), "compact", never_mounted.refresh, init=False)
+            del never_mounted
+        app.query_one(Footer).refresh(recompose=True)
+        await pilot.pause()
+        shown = len(app.query(FooterKey))
+        assert shown
+        kept.update(app.query(FooterKey))
+        gc.collect()
+        assert shown <= len(kept) <= 2 * shown
+        app.query_one(Footer).compact = False  # and those that are shown still watch
+        assert not any(key.compact for key in app.query(FooterKey))
+
+
+async def test_what_an_action_says_in_words_is_shown() -> None:
+    class Full(KeysInOrder):
+        BINDINGS = [("f12", "fill", "Fill")]  # noqa: RUF012
+
+        def action_fill(self) -> None:
+            raise HftermError("no-space", "The [disk] is full.", "Free some room.")
+
+    app = Full()
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f12")
+        await until(lambda: app._notifications, "a notice")
+        assert [one.message for one in app._notifications] == [
+            "The [disk] is full. Free some room."
+        ]
+        assert app.return_code is None
