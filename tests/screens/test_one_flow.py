@@ -329,3 +329,17 @@ async def test_a_screen_that_is_chosen_before_the_first_is_filled(make_app: Make
         await app._first_frame()
         await app.action_mode("tokenize")
         await ready(pilot)
+
+
+async def test_the_thing_of_the_library_that_was_looked_at(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    file = tmp_path / "session.json"
+    for place in (Place(item="sms-spam"), Place(item="sms-spam", search="csv")):
+        write_session(file, Session().at("library", place))
+        app = make_app(session=file)
+        async with app.run_test(size=SIZE) as pilot:
+            bench = app.workbench
+            assert isinstance(bench, LibraryScreen)
+            await settled(pilot, lambda: bench.place() == place, "the thing")
+            assert ("minilm" in shown(app)) == (not place.search)

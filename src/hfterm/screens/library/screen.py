@@ -93,7 +93,8 @@ brings more from the hub. `F5` looks again.
 
     def _entries(self) -> list[TabEntry[LibraryPage]]:
         def things(id_: str) -> LibraryPage:
-            return ThingsPage(self._engine, self._folders, id_)
+            # with the search and the thing of last time: a list may come before `restore`
+            return ThingsPage(self._engine, self._folders, id_, begin=self.remembered)
 
         def files(id_: str) -> LibraryPage:
             from hfterm.screens.library.files import FilesPage
@@ -198,12 +199,6 @@ brings more from the hub. `F5` looks again.
         searched = next((field.value for field in self.query("#library-search").results(Input)), "")
         # nothing is opened by being looked at here: it is a place, and not a recent thing
         return Place(tab=self.tab_title, item=self._item.ref if self._item else "", search=searched)
-
-    async def restore(self, place: Place) -> None:
-        """The search, and the thing once it is found."""
-        for things in self.query(ThingsPage):
-            things.begin_at(place.search, place.item)
-        await super().restore(place)
 
     def again(self) -> None:
         """Look again, or go on."""

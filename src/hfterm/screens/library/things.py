@@ -32,6 +32,7 @@ from hfterm.widgets.library_tables import LibraryRows, day
 
 if TYPE_CHECKING:
     from hfterm.engine.client import EngineClient
+    from hfterm.session.types import Place
 
 KINDS = ("all", "model", "adapter", "tokenizer", "data set", "GGUF")
 
@@ -54,7 +55,14 @@ def opening(item: LibraryItem, mode: str) -> Message:
 
 
 class ThingsPage(LibraryPage):
-    """Search, table, and what is known of the row."""
+    """Search, table, and what is known of the row.
+
+    Args:
+        engine: the library's.
+        folders: those of the settings, which are looked through too.
+        id: the page's.
+        begin: the search and the thing to begin with.
+    """
 
     HELP = """\
 ## Things
@@ -87,17 +95,22 @@ files that run code when they are loaded (PyTorch's pickles).
                 tooltip="Delete the thing, after a question that says what it frees"),
     ]  # fmt: skip
 
-    def __init__(self, engine: EngineClient, folders: Sequence[str], id: str) -> None:
+    def __init__(
+        self, engine: EngineClient, folders: Sequence[str], id: str, *, begin: Place
+    ) -> None:
         super().__init__(engine, id=id)
         self._folders = tuple(folders)
+        self._searched = begin.search
         self.library = Library([], None, 0, [])
         self._rows = LibraryRows(())
-        self._begin = ""
+        self._begin = begin.item
 
     def body(self) -> ComposeResult:
         """The fields, the table, the words."""
         with Horizontal(classes="options"):
-            yield Field("search", "", placeholder="/ name, class, licence", id="library-search")
+            yield Field(
+                "search", self._searched, placeholder="/ name, class, licence", id="library-search"
+            )
             yield Choice("kind", KINDS, id="library-kind")
             yield Choice("sort", tuple(SORTS), id="library-sort")
         yield DataGrid(id="library-grid", empty="Looking …")
@@ -111,11 +124,6 @@ files that run code when they are loaded (PyTorch's pickles).
     def again(self) -> None:
         """Look again."""
         self.look()
-
-    def begin_at(self, searched: str, ref: str) -> None:
-        """Search, and go to a thing when it is there."""
-        self._begin = ref
-        self.query_one("#library-search", Input).value = searched
 
     def look(self) -> None:
         """Ask what is here."""
@@ -181,7 +189,8 @@ files that run code when they are loaded (PyTorch's pickles).
     @on(Choice.Changed)
     def _narrowed(self, event: Input.Changed | Choice.Changed) -> None:
         event.stop()
-        self._show()
+        if self.library.items:
+            self._show()
 
     @on(Input.Submitted, "#library-search")
     def _submitted(self, event: Input.Submitted) -> None:
