@@ -331,15 +331,16 @@ async def test_a_screen_that_is_chosen_before_the_first_is_filled(make_app: Make
         await ready(pilot)
 
 
+@pytest.mark.parametrize("searched", ["", "csv"])
 async def test_the_thing_of_the_library_that_was_looked_at(
-    make_app: MakeApp, tmp_path: Path
+    make_app: MakeApp, tmp_path: Path, searched: str
 ) -> None:
     file = tmp_path / "session.json"
-    for place in (Place(item="sms-spam"), Place(item="sms-spam", search="csv")):
-        write_session(file, Session().at("library", place))
-        app = make_app(session=file)
-        async with app.run_test(size=SIZE) as pilot:
-            bench = app.workbench
-            assert isinstance(bench, LibraryScreen)
-            await settled(pilot, lambda: bench.place() == place, "the thing")
-            assert ("minilm" in shown(app)) == (not place.search)
+    place = Place(item="sms-spam", search=searched)
+    write_session(file, Session().at("library", place))
+    app = make_app(session=file)
+    async with app.run_test(size=SIZE) as pilot:
+        bench = app.workbench
+        assert isinstance(bench, LibraryScreen)
+        await settled(pilot, lambda: bench.place() == place, "the thing")
+        assert ("minilm" in shown(app)) == (not searched)
