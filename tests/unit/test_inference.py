@@ -1168,3 +1168,26 @@ def test_an_adapter_is_pefts(shelf: Shelf, name: str, task: Any, labels: int | N
         shown = predict(opened, TEXT, TaskOptions(task=CLASSIFICATION))
         assert isinstance(shown, Classification)
         assert [s.logit for s in shown.scores] == near_all(expected[0].tolist(), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('{"0": "ham", "1": "spam", "2": "[b]?"}', ["ham", "spam", "[b]?"]),
+        ('{"0": "ham", "1": "spam"}', None),
+        ('{"0": "ham", "1": "spam", "7": "?"}', None),
+        ('["ham", "spam", "?"]', None),
+        ('{"0": "ham", "1":', None),
+        (None, None),
+    ],
+)
+def test_an_adapter_brings_its_labels(
+    shelf: Shelf, tmp_path: Path, written: str | None, expected: list[str] | None
+) -> None:
+    folder = shutil.copytree(shelf.folders["lora-labels"], tmp_path / "adapter")
+    if written is not None:
+        (folder / "id2label.json").write_text(written)
+    opened = load_model(ModelSpec(ref=str(folder), auto="AutoModelForSequenceClassification"))
+    assert opened.info.verdict == "complete"
+    assert list(opened.info.labels) == (expected or ["LABEL_0", "LABEL_1", "LABEL_2"])
+    assert opened.model.config.label2id == {n: i for i, n in enumerate(opened.info.labels)}

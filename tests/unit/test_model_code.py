@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import model_zoo as models
 from hfterm.engine import model_requests as requests
 from hfterm.engine.handlers import models as handlers
+from hfterm.hub.model_refs import write_label_names
 from hfterm.inference.loading import load_model
 from hfterm.job import Job
 from hfterm.models import code
@@ -58,6 +60,8 @@ SEEN: dict[str, tuple[str, ModelSpec]] = {
     "config file": ("", ModelSpec(ref="", auto="AutoModelForMaskedLM")),
     "starter": ("minilm", ModelSpec(ref="minilm", auto=HEAD)),
     "adapter": ("lora-causal", ModelSpec(ref="", auto=CAUSAL)),
+    "adapter with its own labels": ("lora-labels", ModelSpec(ref="", auto=HEAD)),
+    "adapter with labels that have names": ("lora-named", ModelSpec(ref="", auto=HEAD)),
     "adapter with a head": ("lora-labels", ModelSpec(ref="", auto=HEAD, num_labels=3)),
 }
 LOADED: dict[str, ModelSpec] = {
@@ -117,7 +121,9 @@ def places(model_zoo: Zoo, starter_kit: Path, tmp_path_factory: pytest.TempPathF
     save_file(weights, tuned / "model.safetensors", metadata={"format": "pt"})
     half = folder / "half"
     models.config_of("llama", dtype="bfloat16").save_pretrained(half)
-    return {**model_zoo, "tuned": tuned, "half": half, "": file}
+    named = shutil.copytree(model_zoo["lora-labels"], folder / "named")
+    write_label_names(named, ["it's", "b", "c"])
+    return {**model_zoo, "tuned": tuned, "half": half, "lora-named": named, "": file}
 
 
 def placed(spec: ModelSpec, member: str, places: Zoo) -> ModelSpec:

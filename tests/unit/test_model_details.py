@@ -495,18 +495,18 @@ def test_the_adapter_s_file_is_as_big_as_was_said(model_zoo: Zoo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "base", "auto"),
-    [("lora-labels", "bert", "AutoModelForSequenceClassification"),
-     ("lora-causal", "llama", "AutoModelForCausalLM")],
+    ("name", "base", "auto", "labels"),
+    [("lora-labels", "bert", "AutoModelForSequenceClassification", 3),
+     ("lora-causal", "llama", "AutoModelForCausalLM", None)],
 )  # fmt: skip
 @pytest.mark.parametrize("targets", [None, [ALL_LINEAR]])
 def test_a_new_adapter_goes_on_the_base_of_the_old_one(
-    name: str, base: str, auto: str, targets: list[str] | None, model_zoo: Zoo
+    name: str, base: str, auto: str, labels: int | None, targets: list[str] | None, model_zoo: Zoo
 ) -> None:
     estimates = []
     for ref in (str(model_zoo[name]), str(model_zoo[base])):
         source = opening.find(ref, Job())
-        config = opening.load_config(source)
+        config = opening.load_config(source, labels)
         model, _ = opening.dry_run(source, opening.concrete_of(auto, config), config)
         estimates.append(lora_estimate(model, 8, targets))
     assert estimates[0] == estimates[1]

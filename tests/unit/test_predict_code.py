@@ -140,6 +140,7 @@ CASES: dict[str, Case] = {
     "classification adapter": Case(
         CLASSIFY, "lora-labels", options=LOSS, spec={"num_labels": 3}
     ),
+    "classification adapter by itself": Case(CLASSIFY, "lora-labels"),
     "classification pickle": Case(CLASSIFY, "pickle", spec={"allow_pickle": True}),
     "classification mismatched": Case(
         CLASSIFY, "bert-labels", spec={"num_labels": 5, "ignore_mismatched": True}

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import cast
+
+import msgspec
 
 from hfterm.errors import HftermError
 from hfterm.hub import starter
@@ -29,6 +31,8 @@ ADAPTED = {
 
 HEAD_WEIGHTS = (".classifier.weight", ".classifier.out_proj.weight", ".score.weight")
 ADAPTER = "adapter_config.json"
+LABEL_NAMES = "id2label.json"
+"""Beside an adapter: peft has no place for what a config calls ``id2label``."""
 
 
 def resolve_model(ref: str, architectures: Container[str]) -> ModelSource:
@@ -121,11 +125,13 @@ def describe(ref: str, kind: SourceKind, folder: Path) -> ModelSource:
             "Check that you may read it.",
         ) from error
     base, auto, labels = "", "", None
+    label_names: tuple[str, ...] = ()
     if ADAPTER in names:
         adapter = read_object(folder / ADAPTER)
         base = str(adapter.get("base_model_name_or_path") or "")
         auto = ADAPTED.get(str(adapter.get("task_type")), "")
         labels = _head_labels(folder / "adapter_model.safetensors")
+        label_names = _label_names(folder / LABEL_NAMES, labels)
         if not base:
             raise HftermError(
                 "no-base",
@@ -154,8 +160,9 @@ def describe(ref: str, kind: SourceKind, folder: Path) -> ModelSource:
         code = tuple(sorted(name for name in names if name.endswith(".py"))) or ("its repository",)
     size = sum(file.stat().st_size for file in files)
     return ModelSource(
-        ref, kind, str(folder), weights, size=size, base=base, auto=auto, labels=labels, code=code
-    )
+        ref, kind, str(folder), weights, size=size, base=base, auto=auto, labels=labels,
+        label_names=label_names, code=code,
+    )  # fmt: skip
 
 
 def _head_labels(file: Path) -> int | None:
@@ -170,6 +177,26 @@ def _head_labels(file: Path) -> int | None:
         if name.endswith(HEAD_WEIGHTS) and tensor.get("shape"):
             return tensor["shape"][0]
     return None
+
+
+def _label_names(file: Path, count: int | None) -> tuple[str, ...]:
+    """What the labels of an adapter's head are called; empty unless each one has a name."""
+    try:
+        names = msgspec.json.decode(file.read_bytes(), type=dict[int, str])
+    except (OSError, msgspec.DecodeError):
+        return ()  # numbers do without
+    return (
+        tuple(names[n] for n in range(len(names))) if set(names) == set(range(count or 0)) else ()
+    )
+
+
+def write_label_names(folder: Path, names: Sequence[str]) -> None:
+    """Put what the labels are called beside an adapter.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    (folder / LABEL_NAMES).write_bytes(msgspec.json.encode(dict(enumerate(names))))
 
 
 def _weights(folder: Path, names: set[str]) -> tuple[Weights, list[Path]]:

@@ -24,6 +24,7 @@ class ModelSource(msgspec.Struct, frozen=True):
         base: the base model's reference when the folder holds an adapter, else empty.
         auto: the Auto class that an adapter was trained for, else empty.
         labels: of the classification head that an adapter brings; None when it brings none.
+        label_names: what they are called, when a file beside the adapter says it.
         code: Python files that a ``trust_remote_code`` load would run, else empty.
     """
 
@@ -36,4 +37,5 @@ class ModelSource(msgspec.Struct, frozen=True):
     base: str = ""
     auto: str = ""
     labels: int | None = None
+    label_names: tuple[str, ...] = ()
     code: tuple[str, ...] = ()

@@ -5,6 +5,8 @@ Nothing heavy is imported here: the scripts are text, and the UI process makes t
 
 from __future__ import annotations
 
+import msgspec
+
 from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
 from hfterm.hub.model_source import ModelSource
@@ -146,7 +148,9 @@ def memory_code(source: ModelSource, spec: ModelSpec, cls: str, context: int, ba
 
 def lora_code(source: ModelSource, spec: ModelSpec, cls: str, estimate: LoraEstimate) -> str:
     """The LoRA tab, by peft itself; of an adapter, a new one on its base."""
-    source = _found(source.base) if source.base else source
+    if source.base:
+        base = _found(source.base)
+        source = msgspec.structs.replace(base, labels=source.labels, label_names=source.label_names)
     targets = [row.module for row in estimate.rows if row.chosen]
     save = f", modules_to_save={[*HEADS]!r}" if estimate.head else ""
     return (

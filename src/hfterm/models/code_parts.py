@@ -23,7 +23,17 @@ def config_lines(source: ModelSource, num_labels: int | None = None) -> str:
         target = source.base or source_of(source)
         extra = f", gguf_file={source.gguf!r}" if source.gguf else ""
         line = f"config = AutoConfig.from_pretrained({target!r}{extra})\n"
-    return line + (f"config.num_labels = {num_labels}\n" if num_labels is not None else "")
+    set_ = _labels(source, num_labels).items()
+    return line + "".join(f"config.{name} = {value}\n" for name, value in set_)
+
+
+def _labels(source: ModelSource, num_labels: int | None) -> dict[str, str]:
+    """What a config is told of its labels; as `load_config` tells it."""
+    count, names = source.labels if num_labels is None else num_labels, source.label_names
+    if names and count == len(names):
+        ids = {name: number for number, name in enumerate(names)}
+        return {"id2label": repr(dict(enumerate(names))), "label2id": repr(ids)}
+    return {} if count is None else {"num_labels": str(count)}
 
 
 def from_pretrained(
@@ -31,8 +41,7 @@ def from_pretrained(
 ) -> str:
     """A ``from_pretrained`` call, one argument a line."""
     told = [repr(source_of(source))]
-    if spec.num_labels is not None:
-        told.append(f"num_labels={spec.num_labels}")
+    told += [f"{name}={value}" for name, value in _labels(source, spec.num_labels).items()]
     if source.gguf:
         told.append(f"gguf_file={source.gguf!r}")
     elif not spec.allow_pickle:

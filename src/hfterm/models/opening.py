@@ -106,6 +106,8 @@ def load_config(
         # configs raise whatever their __init__ does: ValueError, KeyError, TypeError, ImportError,
         # and huggingface_hub's StrictDataclass errors
         raise explain_config(source, error) from error
+    if num_labels is None and source.base:
+        num_labels = source.labels  # the head is the adapter's, and not the base's
     if num_labels is not None:
         if not 1 <= num_labels <= MOST_LABELS:
             raise HftermError(
@@ -114,6 +116,9 @@ def load_config(
                 f"Choose 1 to {MOST_LABELS:,}.",
             )
         config.num_labels = num_labels
+    if source.label_names and config.num_labels == len(source.label_names):
+        config.id2label = dict(enumerate(source.label_names))
+        config.label2id = {name: number for number, name in enumerate(source.label_names)}
     return config
 
 

@@ -15,6 +15,7 @@ from torch import distributed
 from transformers import EarlyStoppingCallback, Trainer, TrainerState
 from transformers.trainer_callback import ExportableState
 
+from hfterm.hub.model_refs import write_label_names
 from hfterm.training import run_files as files
 from hfterm.training.recipe import LESS_IS_BETTER
 
@@ -103,6 +104,9 @@ class RunTrainer(Trainer):
     resumed: Path | None = None
     """The checkpoint that it goes on from."""
 
+    adapter_labels: tuple[str, ...] = ()
+    """What the labels of an adapter's head are called, by id: Trainer has no place for them."""
+
     _drawn: Drawn | None = None
     _settled = False
     _before_evaluation: Tensor | None = None
@@ -162,6 +166,12 @@ class RunTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         if self._drawn is not None and self._drawn.before is not None:
             torch.save(self._drawn.before, self._random_file(self.checkpoint))
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the model, or the adapter and what its labels are called."""
+        super().save_model(output_dir, _internal_call)
+        if self.adapter_labels and self.args.should_save:
+            write_label_names(Path(output_dir or self.args.output_dir or "."), self.adapter_labels)
 
     @property
     def checkpoint(self) -> Path:

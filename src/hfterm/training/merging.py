@@ -49,7 +49,12 @@ def merge(adapter: Path, out: Path, job: Job | None = None) -> Path:
     from transformers import AutoTokenizer
 
     auto = getattr(transformers, source.auto or "AutoModelForMaskedLM")
-    labels = {"num_labels": source.labels} if source.labels else {}
+    labels: dict[str, object] = {"num_labels": source.labels} if source.labels else {}
+    if source.label_names:
+        labels = {
+            "id2label": dict(enumerate(source.label_names)),
+            "label2id": {name: number for number, name in enumerate(source.label_names)},
+        }
     job.progress(f"loading {base.ref}")
     with memory_errors(base.ref), reading(base, job):
         model = cast(

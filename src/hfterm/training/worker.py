@@ -175,6 +175,8 @@ def make_trainer(built: Built, checkpoints: Path, recorder: Recorder | None) -> 
         preprocess_logits_for_metrics=preprocess(recipe),  # pyright: ignore[reportArgumentType]
         callbacks=[recorder] if recorder is not None else [],
     )
+    if recipe.method.name != "full":
+        trainer.adapter_labels = built.labels
     trainer.remove_callback(PrinterCallback)
     if recipe.training.early_stopping and built.held is not None:
         trainer.add_callback(EarlyStoppingCallback(recipe.training.early_stopping))
