@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import run_kit as kit
+from hfterm.hub.model_refs import describe
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.training.loop import mark_of
@@ -121,6 +122,9 @@ def test_stopped_and_resumed_is_as_never_stopped(setting: str, model: Path, rows
             assert one[name] == pytest.approx(two[name], abs=1e-4), (one["step"], name)
     assert run.progress.best == pytest.approx(store.read_run(reference).progress.best, abs=1e-4)
     assert run.progress.best_step == store.read_run(reference).progress.best_step
+    if setting == "method.name=lora":
+        found = describe("adapter", "path", folder / files.MODEL)
+        assert found.label_names == ("0", "1")
 
 
 def test_a_stop_while_evaluating_is_resumed_with_the_evaluation(
