@@ -85,6 +85,22 @@ async def test_tabs_wrap_around_and_go_back(make_app: MakeApp) -> None:
         await settled(pilot, lambda: tabs.active == "tab-Steps")
 
 
+async def test_down_goes_from_the_tabs_into_the_page(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        await pilot.press("alt+2")
+        await settled(pilot, lambda: "BertForMaskedLM" in shown(app))
+        assert isinstance(app.focused, Tabs)
+        # past the field of the labels, to the table
+        await pilot.press("down")
+        assert isinstance(app.focused, Input)
+        await pilot.press("alt+1")
+        tokenize_screen(app).query_one("#tabs").focus()
+        await pilot.press("down")
+        assert app.focused is grid(app)
+
+
 async def test_the_focus_never_goes_out_of_sight(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:

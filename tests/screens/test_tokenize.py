@@ -55,6 +55,21 @@ async def test_typing_changes_the_table(make_app: MakeApp) -> None:
         await settled(pilot, lambda: tokens(app) == ["[CLS]", "[SEP]"])
 
 
+async def test_a_text_is_emptied_from_anywhere_and_comes_back(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test() as pilot:
+        await ready(pilot)
+        editor(app).focus()
+        await pilot.press("ctrl+home", "ctrl+u", *"the fox")
+        assert editor(app).text == "the fox"
+        await settled(pilot, lambda: tokens(app) == ["[CLS]", "the", "fox", "[SEP]"])
+        editor(app).text = "two\nlines"
+        await pilot.press("down", "ctrl+u")
+        assert editor(app).text == ""
+        await pilot.press("ctrl+z")
+        assert editor(app).text == "two\nlines"
+
+
 async def test_letters_that_are_keys_elsewhere_are_typed(make_app: MakeApp) -> None:
     app = make_app(text="")
     async with app.run_test() as pilot:

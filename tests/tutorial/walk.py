@@ -179,14 +179,10 @@ class Walk:
             await self.keys(*["right"] * ((there - here) % len(widget.values)))
             await self.until(lambda: widget.value == value, lambda: f"{label} = {value}")
             return
-        if isinstance(widget, Input):
-            if widget.value:
-                await self.keys("home", "shift+end", "delete")
-        else:
-            assert isinstance(widget, TextArea)
-            await self.keys("ctrl+end")
-            while widget.text:
-                await self.keys("ctrl+u", "backspace")
+        await self.keys("ctrl+u")
+        assert isinstance(widget, Input | TextArea)
+        held = widget.value if isinstance(widget, Input) else widget.text
+        assert not held, f"{label} still holds {held!r}"
         await self.write(value)
 
     async def tab(self, name: str) -> None:

@@ -43,6 +43,7 @@ from hfterm.widgets.link_lines import LinkLines
 from hfterm.widgets.recipe_form import RecipeForm
 from hfterm.widgets.scatter import Scatter
 from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.tab_line import TabLine
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.token_strip import TokenStrip
 from hfterm.widgets.transcript import Transcript
@@ -77,6 +78,7 @@ OWNERS: tuple[type[DOMNode], ...] = (
     *(page.load() for page in PAGES),
     DataGrid,
     TextEditor,
+    TabLine,
     TokenStrip,
     Choice,
     HeadGrid,

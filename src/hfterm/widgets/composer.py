@@ -20,9 +20,9 @@ class Composer(TextEditor):
 
     HELP = """\
 ## Message
-`Enter` sends, `Alt+Enter` (or `Ctrl+J`) begins a new line. `Alt+E` opens `$EDITOR`. A long paste
-is kept whole beside the text and sent with it; `Alt+X` drops it. `↑` in an empty field goes to the
-turns.
+`Enter` sends, `Alt+Enter` (or `Ctrl+J`) begins a new line, `Ctrl+U` empties it. `Alt+E` opens
+`$EDITOR`. A long paste is kept whole beside the text and sent with it; `Alt+X` drops it. `↑` in an
+empty field goes to the turns.
 """
 
     DEFAULT_CSS = """

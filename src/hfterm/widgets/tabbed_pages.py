@@ -13,6 +13,7 @@ from textual.containers import Container, Vertical
 from textual.message import Message
 from textual.widgets import Tab, Tabs
 
+from hfterm.widgets.tab_line import TabLine
 from hfterm.widgets.tab_page import TabPage
 
 P = TypeVar("P", bound=TabPage)
@@ -53,7 +54,7 @@ class TabbedPages(Vertical, Generic[P]):
 
     def compose(self) -> ComposeResult:
         """Tabs and the place for pages."""
-        yield Tabs(
+        yield TabLine(
             *(Tab(entry.title, id=f"tab-{entry.title}") for entry in self.entries),
             active=f"tab-{self.entries[self._first].title}",
         )

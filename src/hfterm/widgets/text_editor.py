@@ -89,9 +89,10 @@ class TextEditor(Sized, TextArea):
 
     HELP = """\
 ## Text
-Type or paste; tokens follow as you type. `Tab` leaves the field, `Esc` goes to the tokens.
-The token under the cursor is selected in the table. A text too long for typing, or one with
-line separators that an editor would change, is kept whole and opened read-only.
+Type or paste; tokens follow as you type. `Ctrl+U` empties it, `Ctrl+Z` undoes. `Tab` leaves the
+field, `Esc` goes to the tokens. The token under the cursor is selected in the table. A text too
+long for typing, or one with line separators that an editor would change, is kept whole and opened
+read-only.
 """
 
     DEFAULT_CSS = """
@@ -113,6 +114,8 @@ line separators that an editor would change, is kept whole and opened read-only.
                 tooltip="To the start of the text"),
         Binding("ctrl+end", "edge(1)", "End of the text", show=False, id="text.end",
                 tooltip="To the end of the text"),
+        Binding("ctrl+u", "empty", "Empty", show=False, id="text.empty",
+                tooltip="Delete the whole text; ctrl+z brings it back"),
     ]  # fmt: skip
 
     class Unkept(Message):
@@ -193,6 +196,11 @@ line separators that an editor would change, is kept whole and opened read-only.
                 return row, offset
             offset -= len(line) + newline
         return self.document.end
+
+    def action_empty(self) -> None:
+        """Delete all of it."""
+        if not self.read_only:
+            self.clear()
 
     def select_span(self, start: int, end: int) -> None:
         """Select characters [start, end) and bring them into view."""

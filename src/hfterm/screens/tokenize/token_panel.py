@@ -23,6 +23,7 @@ from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.starter_offer import StarterOffer
+from hfterm.widgets.tab_line import TabLine
 from hfterm.widgets.text_panel import TextPanel
 from hfterm.widgets.token_source import TokenSource
 from hfterm.widgets.token_strip import TokenStrip
@@ -49,7 +50,7 @@ class TokenPanel(Vertical):
     def compose(self) -> ComposeResult:
         """Strip, tabs, work and errors, pages; on a first start, the starter kit."""
         yield TokenStrip(id="strip")
-        yield Tabs(*(Tab(page.title, id=f"tab-{page.title}") for page in PAGES), id="tabs")
+        yield TabLine(*(Tab(page.title, id=f"tab-{page.title}") for page in PAGES), id="tabs")
         yield self.job
         yield self.notice
         if self._offer:
