@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Button, Input, Tabs
 
 from hfterm.screens.tokenize.pages import PAGES
+from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from pilot_app import go_to, grid, notice, page, ready, rows, settled, shown, tokenize_screen
 from screen_fixtures import MakeApp
@@ -90,11 +91,13 @@ async def test_down_goes_from_the_tabs_into_the_page(make_app: MakeApp) -> None:
     async with app.run_test() as pilot:
         await ready(pilot)
         await pilot.press("alt+2")
-        await settled(pilot, lambda: "BertForMaskedLM" in shown(app))
+        await settled(pilot, lambda: "+ new head" in shown(app))
         assert isinstance(app.focused, Tabs)
-        # past the field of the labels, to the table
+        await pilot.press("down")  # past the field of the labels
+        classes = app.focused
+        assert isinstance(classes, DataGrid)
         await pilot.press("down")
-        assert isinstance(app.focused, Input)
+        await settled(pilot, lambda: classes.cursor_row == 1, "the next row")
         await pilot.press("alt+1")
         tokenize_screen(app).query_one("#tabs").focus()
         await pilot.press("down")

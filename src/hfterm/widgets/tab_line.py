@@ -15,9 +15,16 @@ class TabLine(Tabs):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "into", "Into the page", show=False, id="tabs.into",
-                tooltip="Go to the first thing of the page that takes keys"),
+                tooltip="Go to the page's table, or to its first field"),
     ]  # fmt: skip
 
     def action_into(self) -> None:
-        """Give the focus to what comes next."""
-        self.screen.focus_next()
+        """Give the focus to the page: to its table rather than to the fields above."""
+        chain = self.screen.focus_chain
+        after = [
+            widget for widget in chain[chain.index(self) + 1 :] if self.parent in widget.ancestors
+        ]
+        tall = (widget for widget in after if widget.size.height > 1)
+        there = next(tall, after[0] if after else None)
+        if there is not None:
+            there.focus()

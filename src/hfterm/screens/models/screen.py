@@ -106,10 +106,10 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
             self.notice,
             TabbedPages[ModelPage](self._entries(), id="model-pages"),
         )
+        self.query_one("#model-pages Tabs").focus()
         self._describe()
         self._list()
         await super().fill()
-        self.query_one("#model-pages Tabs").focus()
 
     def _entries(self) -> list[TabEntry[ModelPage]]:
         def classes(id_: str) -> ModelPage:
