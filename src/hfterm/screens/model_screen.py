@@ -21,7 +21,6 @@ from hfterm.screens.messages import ModelLoaded, Thing
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
-from hfterm.text import elide_middle
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.tab_page import TabPage
@@ -108,8 +107,7 @@ class ModelScreen(WorkbenchScreen):
         how = spec.quantization if spec.quantization != "none" else spec.dtype
         facts = [] if how == "auto" else [how]
         facts.append("loaded" if self.fresh else "F5 loads it")
-        name = elide_middle(spec.ref or "no model", 40)
-        self.query_one(ModeBar).show_subject(name, " · ".join(facts))
+        self.query_one(ModeBar).show_subject(spec.ref or "no model", " · ".join(facts))
         self.spec_shown()
 
     @on(TextPanel.Edited)

@@ -31,7 +31,6 @@ from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
-from hfterm.text import elide_middle
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.sampling_form import SamplingForm
@@ -165,7 +164,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         absent = starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None
         first = "Enter brings it" if absent else "Enter loads it" if chosen else "F6 chooses"
         facts.append("loaded" if session.ready else first)
-        name = elide_middle(spec.ref or spec.url or "no model", 40)
+        name = spec.ref or spec.url or "no model"
         self.query_one(ModeBar).show_subject(name, " · ".join(facts))
         panel = self.query_one("#chat-panel")
         context = session.info.context if session.info is not None else None

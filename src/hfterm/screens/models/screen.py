@@ -200,7 +200,9 @@ until you say so on the Load tab. `F6` goes to the list, `F3` `F4` (or `[` `]`) 
         self.subject = subject
         overview = subject.overview
         name = elide_middle(subject.spec.ref, 40)
-        self.query_one(ModeBar).show_subject(name, f"{overview.model_type} · {overview.family}")
+        self.query_one(ModeBar).show_subject(
+            subject.spec.ref, f"{overview.model_type} · {overview.family}"
+        )
         panel = self.query_one("#model-panel")
         panel.border_title = foreign(name)
         report = overview.of(subject.spec.auto)
