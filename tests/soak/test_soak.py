@@ -493,7 +493,9 @@ def test_wandering(home: Home, tmp_path: Path, start: Callable[..., PtyTerminal]
         ends_well(soak)
         stays_flat(soak)
     except Exception as error:
-        raise AssertionError(f"{error}\n{soak.story()}") from error
+        story = soak.story()
+        (tmp_path / "terminal.raw").write_bytes(terminal.raw)
+        raise AssertionError(f"{error}\n{story}\nevery byte: {tmp_path}/terminal.raw") from error
     finally:
         if REPORT:
             with Path(REPORT).open("a") as file:
