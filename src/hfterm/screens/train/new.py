@@ -55,7 +55,6 @@ name = "lora"
 r = 8
 alpha = 16
 dropout = 0.05
-target_modules = ["query", "value"]
 [training]
 epochs = 2
 batch_size = 32
