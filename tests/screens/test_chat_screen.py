@@ -168,6 +168,7 @@ async def test_a_part_stays_whatever_ends_it(make_app: MakeApp) -> None:
         await say(pilot, "Tell me a long story about a fox.")
         page = talk(app)
         await settled(pilot, lambda: page._count > 12)
+        assert "loaded" in shown(app).splitlines()[0]  # while the first answer comes
         await pilot.press("escape")
         part = await answered(pilot, 2)
         assert turns(app)[-1].turn.facts.endswith("stopped")
@@ -189,6 +190,15 @@ async def test_a_part_stays_whatever_ends_it(make_app: MakeApp) -> None:
         whole = await answered(pilot, 2)
         assert whole.startswith(more)
         assert len(whole) > len(more)
+        # nor is it lost when the model is let go in the middle of it
+        await pilot.press("f5")
+        await settled(pilot, lambda: page.busy and page._count > 3)
+        await pilot.press("alt+u")
+        await settled(pilot, lambda: not page.busy)
+        await settled(pilot, lambda: "What came is kept. F5 loads" in shown(app))
+        assert "The model was let go." in shown(app)
+        assert "out of memory" not in shown(app)
+        assert turns(app)[-1].turn.content.startswith(whole)
 
 
 async def test_a_full_context_asks_and_drops_only_what_it_is_told_to(

@@ -206,6 +206,19 @@ async def test_every_pending_request_hears_of_the_death(
     assert [s.phase for s in recording.states].count("dead") == 1
 
 
+async def test_what_is_under_way_hears_that_the_end_was_asked_for(
+    recording: Recording, model: str
+) -> None:
+    task, _ = await begin(recording, quick(model, LONG))
+    await recording.unload()
+    with pytest.raises(HftermError) as caught:
+        await task
+    assert caught.value.kind == "unloaded"
+    assert "SIGKILL" not in str(caught.value)
+    assert recording.status.phase == "off"
+    assert (await recording.call(quick(model))).characters == 5
+
+
 async def test_a_death_while_idle_is_noticed_without_asking(
     recording: Recording, model: str
 ) -> None:

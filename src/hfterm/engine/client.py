@@ -142,8 +142,9 @@ class EngineClient:
         waited for. Work that can't give a part fails as ``cancelled``.
 
         Raises:
-            HftermError: what the engine says; kind ``engine-died`` when it is gone, and
-                ``not-unicode`` when a text holds surrogates, which no message can carry.
+            HftermError: what the engine says; kind ``engine-died`` when it is gone, ``unloaded``
+                when it was let go meanwhile, and ``not-unicode`` when a text holds surrogates,
+                which no message can carry.
         """
         return await self._ask(request, on_progress, stop, None)
 
@@ -235,14 +236,14 @@ class EngineClient:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        ended = f"The engine process ended ({why})."
+        self._fail_all(HftermError("engine-died", ended, "F5 starts it again."))
+        self._set(EngineStatus("dead", None, why, self.status.restarts, killed))
+
+    def _fail_all(self, error: HftermError) -> None:
         for pending in self._pending.values():
             if not pending.future.done():
-                pending.future.set_exception(
-                    HftermError(
-                        "engine-died", f"The engine process ended ({why}).", "F5 starts it again."
-                    )
-                )
-        self._set(EngineStatus("dead", None, why, self.status.restarts, killed))
+                pending.future.set_exception(error)
 
     def _set(self, status: EngineStatus) -> None:
         self.status = status
@@ -263,7 +264,11 @@ class EngineClient:
         await self.start()
 
     async def unload(self) -> None:
-        """End the process, and all that it holds; the next request starts another."""
+        """End the process, and all that it holds; the next request starts another.
+
+        What is under way fails as ``unloaded``: its end was asked for, and is no lack of memory.
+        """
+        self._fail_all(HftermError("unloaded", "The model was let go.", "F5 loads it again."))
         self.kill()
         await self._read_out()
         self._set(EngineStatus("off"))

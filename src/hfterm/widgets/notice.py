@@ -11,6 +11,9 @@ from hfterm.errors import HftermError
 from hfterm.text import foreign
 
 Severity = Literal["error", "warning", "note"]
+ASKED_FOR = ("cancelled", "unloaded")
+"""Kinds of errors that are what the user asked for."""
+
 GLYPHS: dict[Severity, str] = {"error": "✗", "warning": "!", "note": "i"}
 
 
@@ -40,7 +43,8 @@ class Notice(Static):
 
     def show_error(self, error: HftermError) -> None:
         """Say what an error says."""
-        self.show(error.message, error.remedy)
+        severity: Severity = "note" if error.kind in ASKED_FOR else "error"
+        self.show(error.message, error.remedy, severity)
 
     def clear(self) -> None:
         """Say nothing more."""

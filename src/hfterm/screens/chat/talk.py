@@ -202,6 +202,7 @@ class TalkPage(ChatPage):
         speaker = model_words(self.session.spec)
         turn = Turn(number, "assistant", text, "is being written", speaker=speaker)
         self._view = await self.transcript.add(turn)
+        self.post_message(Changed())  # the model is loaded by now
 
     async def _settle(self) -> None:
         """The answer is over: its text once more as one, with its figures."""
@@ -216,7 +217,8 @@ class TalkPage(ChatPage):
             await self.show()
 
     def _failed(self, error: HftermError) -> None:
-        self.notice.show(error.message, remedy_of(error, any_token=self._count > 0))
+        remedy = remedy_of(error, any_token=self._count > 0)
+        self.notice.show_error(HftermError(error.kind, error.message, remedy))
 
     def stop(self) -> bool:
         """Stop the answer and keep the part; a second time it is not waited for."""

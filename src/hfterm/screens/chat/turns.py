@@ -51,11 +51,11 @@ def remedy_of(error: HftermError, *, any_token: bool) -> str:
         return "alt+g answers anew. " + error.remedy
     if error.kind == "cut":
         return "What came is kept. F5 goes on with it, alt+g asks anew."
-    if error.kind != "engine-died":
-        return error.remedy
-    if any_token:
+    if error.kind in ("engine-died", "unloaded") and any_token:
         return "What came is kept. F5 loads the model again and goes on."
-    return "F7 shows what each way of loading takes; F5 tries again."
+    if error.kind == "engine-died":
+        return "F7 shows what each way of loading takes; F5 tries again."
+    return error.remedy
 
 
 def meter(used: int, context: int | None) -> Content:
