@@ -306,7 +306,7 @@ def test_a_model_that_does_not_fit_names_the_figures_and_a_smaller_way() -> None
     assert kind == "memory", done.stderr
     assert "its weights take 538 MB" in message
     assert "a process may take" in message
-    assert "bfloat16 takes 269 MB" in remedy
+    assert "bfloat16 takes 269 MB: F7, or --dtype on" in remedy
 
 
 @pytest.mark.parametrize(

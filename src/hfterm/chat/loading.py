@@ -97,7 +97,8 @@ def no_memory(spec: LlmSpec, job: Job, what: str) -> HftermError:
     remedy = "Choose a smaller model, or free memory."
     if smaller:
         best = max(smaller, key=smaller.__getitem__)
-        remedy = f"{best} takes {gigabytes(smaller[best])}: F7, or --quant on the command line."
+        option = "--dtype" if best == "bfloat16" else "--quant"
+        remedy = f"{best} takes {gigabytes(smaller[best])}: F7, or {option} on the command line."
     return HftermError(
         "memory",
         f"{what} while {spec.ref} was loaded: its weights take {gigabytes(takes)} that "
