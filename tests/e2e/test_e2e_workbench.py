@@ -73,6 +73,9 @@ def test_alt_keys_act_while_a_text_is_typed(start: Start) -> None:
     terminal.send("\x1bp")
     terminal.wait_for("the second sequence")
     assert "hugging " in f"{terminal.lines[2]} ", "the letters are in the text"
+    terminal.send("\x1bj\x1bj")  # nothing here, and no letter of the text either
+    terminal.send("s")
+    terminal.wait(lambda: "huggings " in f"{terminal.lines[2]} ", "the letter alone")
 
 
 def test_a_text_of_as_many_lines_is_drawn_anew_in_a_narrower_window(start: Start) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -46,3 +47,14 @@ async def test_a_kill_while_loading_is_explained_with_figures() -> None:
 async def test_the_smallest_way_has_no_smaller_one() -> None:
     error = await killed_while_loading(LlmSpec(ref="smollm2", quantization="nf4"))
     assert error.remedy == "Choose a smaller model, or free memory."
+
+
+@pytest.mark.parametrize("way", [{}, {"quantization": "nf4"}], ids=["float32", "nf4"])
+async def test_the_process_is_said_to_hold_the_weights_it_holds(way: dict[str, Any]) -> None:
+    """A checkpoint in its own dtype is mapped: unread it would seem to take no memory."""
+    engine = EngineClient("weighed", warm=False)
+    try:
+        info = await open_llm(engine, LlmSpec(ref="smollm2", **way), lambda _: None)
+    finally:
+        await engine.close()
+    assert info.memory > info.footprint + 150e6  # torch and transformers are more than that

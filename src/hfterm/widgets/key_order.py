@@ -52,6 +52,9 @@ class KeysInOrder(LateFaults):
 
     async def _take(self, event: events.Key | events.Paste) -> None:
         self.last_key = time.monotonic()
+        if isinstance(event, events.Key) and event.key.startswith("alt+"):
+            # terminals send it as Esc and the letter, and Textual's fields would take the letter
+            event.character = None
         focused = self.focused
         path = list(focused.ancestors_with_self) if focused is not None else [self.screen]
         self._keys += 1
