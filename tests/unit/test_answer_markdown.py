@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.content import Content
 from textual.widgets import Markdown
 
-from hfterm.widgets.answer_markdown import answer_markdown, parser
+from hfterm.widgets.answer_markdown import AnswerMarkdown, parser
 
 WORDS = st.text("abc", min_size=1, max_size=5)
 
@@ -53,7 +53,7 @@ class Answer(App[None]):
     """An answer alone."""
 
     def compose(self) -> ComposeResult:
-        yield answer_markdown()
+        yield AnswerMarkdown()
 
 
 async def test_it_streams() -> None:

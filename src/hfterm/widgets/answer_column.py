@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 
 from hfterm.text import displayable, foreign
-from hfterm.widgets.answer_markdown import answer_markdown
+from hfterm.widgets.answer_markdown import AnswerMarkdown
 from hfterm.widgets.turn_view import shown
 
 
@@ -31,7 +31,7 @@ class AnswerColumn(VerticalScroll, can_focus=True):
         super().__init__()
         self.said = ""
         self._name = name
-        self._text = answer_markdown()
+        self._text = AnswerMarkdown()
         self.figures("")
 
     def compose(self) -> ComposeResult:

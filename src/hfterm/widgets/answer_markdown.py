@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
 from markdown_it import MarkdownIt
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from textual.widgets import Markdown
+from textual.await_complete import AwaitComplete
+from textual.widgets._markdown import MarkdownBlock
+
+from hfterm.widgets.growing_blocks import GrowingMarkdown, grow
 
 ADDRESS = {"link_open": "href", "image": "src"}
 """The attribute of a token that holds where it goes."""
+
+FIGURE = re.compile(r"\d+")
+
+ITEM = (1, "list_item_open")
+"""Level and type of the token that begins an item of a list that is in nothing else."""
 
 
 def parser() -> MarkdownIt:
@@ -43,6 +55,74 @@ def _spelled_out(tokens: list[Token]) -> list[Token]:
     return made
 
 
-def answer_markdown(text: str = "") -> Markdown:
-    """The widget for a model's answer. No link in it opens by itself."""
-    return Markdown(text, parser_factory=parser, open_links=False)
+class Tail(NamedTuple):
+    """The end of a text, which is read again when more of it comes.
+
+    Attributes:
+        line: where it begins, from 0: where the last block begins, or the last item of a list.
+        blocks: how many blocks it is.
+    """
+
+    line: int = 0
+    blocks: int = 0
+
+
+def tail_of(tokens: Sequence[Token]) -> Tail:
+    """The tail of a text that was read."""
+    begun = [at for at, token in enumerate(tokens) if token.level == 0 and token.map is not None]
+    if not begun:
+        return Tail()
+    # a figure after a list may be the next item's
+    lists = len(begun) > 1 and tokens[begun[-2]].type.endswith("list_open")
+    is_figure = tokens[begun[-1]].nesting == 1 and FIGURE.fullmatch(tokens[begun[-1] + 1].content)
+    blocks = 2 if lists and is_figure else 1
+    items = [token for token in tokens[begun[-blocks] :] if (token.level, token.type) == ITEM]
+    first = items[-1] if items else tokens[begun[-blocks]]
+    return Tail(first.map[0] if first.map is not None else 0, blocks)
+
+
+class AnswerMarkdown(GrowingMarkdown):
+    """A model's answer. No link in it opens by itself.
+
+    What is appended costs as much as the block or the list's item it is appended to, however long
+    the text before it is.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text, parser_factory=parser, open_links=False)
+        self._read = 0  # characters that are not read again
+        self._tail = Tail()
+
+    def _parse_markdown(self, tokens: Iterable[Token]) -> Iterable[MarkdownBlock]:
+        read = list(tokens)
+        self._tail = tail_of(read)
+        return super()._parse_markdown(read)
+
+    def update(self, markdown: str) -> AwaitComplete:
+        """Show another text."""
+        shown = super().update(markdown)
+
+        async def update() -> None:
+            await shown
+            self._read = _offset(markdown, self._tail.line)
+
+        return AwaitComplete(update())
+
+    def append(self, markdown: str) -> AwaitComplete:
+        """Go on with the text."""
+        self._markdown = self.source + markdown
+
+        async def append() -> None:
+            async with self.lock:
+                text, again = self.source[self._read :], self._tail.blocks
+                blocks = list(self._parse_markdown(parser().parse(text)))
+                self._read += _offset(text, self._tail.line)
+                with self.app.batch_update():
+                    await grow(self, blocks, again)
+
+        return AwaitComplete(append())
+
+
+def _offset(text: str, line: int) -> int:
+    """Where a line begins."""
+    return sum(len(each) + 1 for each in text.split("\n", line)[:line])

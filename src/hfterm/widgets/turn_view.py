@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Markdown, Static
 
 from hfterm.text import displayable, elide_middle, fit, foreign
-from hfterm.widgets.answer_markdown import answer_markdown
+from hfterm.widgets.answer_markdown import AnswerMarkdown
 
 NAMES = {"user": "You", "assistant": "Answer", "system": "System"}
 MOST_NAME = 40
@@ -79,7 +79,7 @@ template made it, `y` copies it.
         self._room = 0
         self._head = Static("", classes="head", markup=False)
         self._body: Markdown | Static = (
-            answer_markdown(shown(turn.content))
+            AnswerMarkdown(shown(turn.content))
             if turn.role == "assistant"
             else Static(foreign(shown(turn.content), lines=True), classes="plain", markup=False)
         )
