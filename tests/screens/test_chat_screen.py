@@ -167,14 +167,14 @@ async def test_a_part_stays_whatever_ends_it(make_app: MakeApp) -> None:
         await ready(pilot, max_new_tokens=400)
         await say(pilot, "Tell me a long story about a fox.")
         page = talk(app)
-        await settled(pilot, lambda: page._count > 12)
+        await settled(pilot, lambda: page.live.count > 12)
         assert "loaded" in shown(app).splitlines()[0]  # while the first answer comes
         await pilot.press("escape")
         part = await answered(pilot, 2)
         assert turns(app)[-1].turn.facts.endswith("stopped")
         assert part
         await pilot.press("f5")
-        await settled(pilot, lambda: page._count > 12 and page.busy)
+        await settled(pilot, lambda: page.live.count > 12 and page.busy)
         pid = screen(app).chat_engine.status.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -185,14 +185,14 @@ async def test_a_part_stays_whatever_ends_it(make_app: MakeApp) -> None:
         assert more.startswith(part)
         assert len(more) > len(part)
         await pilot.press("f5")
-        await settled(pilot, lambda: page.busy and page._count > 3)
+        await settled(pilot, lambda: page.busy and page.live.count > 3)
         await pilot.press("escape")
         whole = await answered(pilot, 2)
         assert whole.startswith(more)
         assert len(whole) > len(more)
         # nor is it lost when the model is let go in the middle of it
         await pilot.press("f5")
-        await settled(pilot, lambda: page.busy and page._count > 3)
+        await settled(pilot, lambda: page.busy and page.live.count > 3)
         await pilot.press("alt+u")
         await settled(pilot, lambda: not page.busy)
         await settled(pilot, lambda: "What came is kept. F5 loads" in shown(app))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Markdown
+from textual.widgets._markdown import MarkdownBlock, MarkdownBullet
 
 from hfterm.widgets.answer_markdown import AnswerMarkdown, parser
 
@@ -66,3 +70,118 @@ async def test_it_streams() -> None:
         contents = [block._content for block in view.query("MarkdownParagraph")]
         drawn = [part.plain for part in contents if isinstance(part, Content)]
         assert drawn == ["<think>\nsome\n</think>", "a (https://b.example) and more"]
+
+
+LONG = """\
+Here are tips:
+
+1. **First** tip is
+   that you `code`.
+2. Second:
+   - nested one
+   - nested two
+     goes on
+
+     para in nested
+3. third
+
+   ```python
+   x = 1
+   ```
+4. four
+5. five
+6. six
+7. seven
+8. eight
+9. nine
+10. ten
+11. eleven
+
+After the list.
+
+> a quote
+> with *more*
+>
+> - list in it
+> - another
+
+| a | b |
+|---|---|
+| 1 | 2 |
+| 3 | 4 |
+
+* star
+* star two
+
+# Heading
+
+```python
+def f():
+    return 1
+```
+
+Last para
+two lines
+- list right after
+"""
+"""Every block there is, lists in lists among them."""
+
+
+def blocks(widget: Widget) -> list[object]:
+    """What is in a widget: classes, texts, bullets."""
+    found: list[object] = []
+    for child in widget.children:
+        # Textual's own table makes later cells of another class
+        name = type(child).__name__.replace("MarkdownTableCellContents", "Static")
+        text = child._content.plain if isinstance(child, MarkdownBlock) else ""
+        symbol = child.symbol if isinstance(child, MarkdownBullet) else ""
+        found.append((name, text, symbol, blocks(child)))
+    return found
+
+
+def drawn_lines(view: Markdown) -> list[str]:
+    """The lines of the widget as they are on screen."""
+    strips = view.screen._compositor.render_strips()
+    return ["".join(part.text for part in strip) for strip in strips[: view.size.height]]
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_what_comes_in_pieces_looks_like_the_whole(seed: int) -> None:
+    """Wherever it is cut, and whether frames are drawn in between or not."""
+    chance = random.Random(seed)
+    app = Answer()
+    async with app.run_test(size=(60, 100)) as pilot:
+        view = app.query_one(Markdown)
+        await view.update(LONG)
+        await pilot.pause()
+        whole, lines = blocks(view), drawn_lines(view)
+        assert sum("nested" in line for line in lines) == 3
+        # an answer that is gone on with begins with a part
+        at = chance.randrange(len(LONG)) if seed % 2 else 0
+        await view.update(LONG[:at])
+        while at < len(LONG):
+            count = chance.choice([1, 2, 3, 5, 8, 20])
+            await view.append(LONG[at : at + count])
+            at += count
+            if chance.random() < 0.3:
+                await pilot.pause()
+        await pilot.pause()
+        assert blocks(view) == whole
+        assert drawn_lines(view) == lines
+
+
+async def test_the_items_before_the_last_one_are_left_alone() -> None:
+    app = Answer()
+    async with app.run_test(size=(60, 40)) as pilot:
+        view = app.query_one(Markdown)
+        await view.append("1. one\n2. two\n")
+        await pilot.pause()
+        before = list(view.query("GrowingParagraph"))
+        await view.append("3. three")
+        await view.append(" and more\n\n4")  # a figure alone is a paragraph yet
+        await view.append(". four")
+        await pilot.pause()
+        after = list(view.query("GrowingParagraph"))
+        assert after[:2] == before
+        assert [p._content.plain for p in after] == ["one", "two", "three and more", "four"]
+        assert len(view.query("GrowingOrderedList")) == 1

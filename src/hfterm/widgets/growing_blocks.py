@@ -12,6 +12,7 @@ from itertools import count, islice
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Markdown
 from textual.widgets._markdown import (
@@ -28,7 +29,28 @@ from textual.widgets._markdown import (
 )
 
 
-class GrowingParagraph(MarkdownParagraph):
+class LaidOutOnce(Widget):
+    """A widget that is as large as a layout made it.
+
+    Textual lays all out once more for every widget that got another size in a layout, in case it
+    scrolls: this one does not.
+    """
+
+    def _size_updated(
+        self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
+    ) -> bool:
+        return super()._size_updated(size, virtual_size, container_size, layout=False)
+
+
+class Row(Horizontal, LaidOutOnce):
+    """An item of a list."""
+
+
+class Column(Vertical, LaidOutOnce):
+    """What is in an item."""
+
+
+class GrowingParagraph(MarkdownParagraph, LaidOutOnce):
     """A paragraph that has the screen laid out anew only when it needs another line."""
 
     def set_content(self, content: Content) -> None:
@@ -44,7 +66,7 @@ class GrowingParagraph(MarkdownParagraph):
         return content.get_height(self.styles, width)  # pyright: ignore[reportArgumentType]
 
 
-class GrowingList(MarkdownList):
+class GrowingList(MarkdownList, LaidOutOnce):
     """A list whose last item grows, and that takes further items.
 
     It comes after Textual's own list among the bases: default styles are those of the first.
@@ -67,9 +89,9 @@ class GrowingList(MarkdownList):
         self._blocks.clear()
 
     @property
-    def rows(self) -> list[Horizontal]:
+    def rows(self) -> list[Row]:
         """The items."""
-        return [child for child in self.children if isinstance(child, Horizontal)]
+        return [child for child in self.children if isinstance(child, Row)]
 
     async def go_on(self, block: GrowingList, first: int) -> None:
         """Take a list whose first item is the one numbered `first` here, from 0."""
@@ -84,7 +106,7 @@ class GrowingList(MarkdownList):
                 bullet.symbol = symbol
                 bullet.refresh(layout=True)  # 10 is wider than 9
         if first < kept:
-            await grow(rows[kept - 1].query_one(Vertical), blocks_of(items[kept - 1 - first]))
+            await grow(rows[kept - 1].query_one(Column), blocks_of(items[kept - 1 - first]))
         more = list(map(_row, symbols[kept:], items[kept - first :]))
         if more:
             await self.mount_all(more)
@@ -121,7 +143,7 @@ class GrowingOrderedList(MarkdownOrderedList, GrowingList):
         return [number.rjust(width) for number in numbers]
 
 
-class GrowingMarkdown(Markdown):
+class GrowingMarkdown(Markdown, LaidOutOnce):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Markdown made of such blocks."""
 
     def get_block_class(self, block_name: str) -> type[MarkdownBlock]:
@@ -146,10 +168,10 @@ def items_of(block: MarkdownBlock) -> list[MarkdownListItem]:
     return [item for item in blocks_of(block) if isinstance(item, MarkdownListItem)]
 
 
-def _row(symbol: str, item: MarkdownListItem) -> Horizontal:
+def _row(symbol: str, item: MarkdownListItem) -> Row:
     bullet = MarkdownBullet()
     bullet.symbol = symbol
-    return Horizontal(bullet, Vertical(*blocks_of(item)))
+    return Row(bullet, Column(*blocks_of(item)))
 
 
 async def grow(container: Widget, blocks: Sequence[MarkdownBlock], again: int = 0) -> None:

@@ -14,6 +14,7 @@ from textual.widgets import Markdown, Static
 
 from hfterm.text import displayable, elide_middle, fit, foreign
 from hfterm.widgets.answer_markdown import AnswerMarkdown
+from hfterm.widgets.growing_blocks import LaidOutOnce
 
 NAMES = {"user": "You", "assistant": "Answer", "system": "System"}
 MOST_NAME = 40
@@ -54,7 +55,7 @@ def shown(text: str) -> str:
     return safe if left <= 0 else f"{safe}\n\n… {left:,} more characters"
 
 
-class TurnView(Vertical, can_focus=True):
+class TurnView(Vertical, LaidOutOnce, can_focus=True):
     """A turn. An answer is Markdown, everything else as it was typed."""
 
     HELP = """\

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -19,22 +17,17 @@ from hfterm.chat.types import Token
 from hfterm.chat.words import loaded_words, message_words, model_words
 from hfterm.errors import HftermError
 from hfterm.screens.chat.keys import TURN_KEYS
+from hfterm.screens.chat.live_answer import WRITE_EVERY, LiveAnswer
 from hfterm.screens.chat.page import ChatPage, TokensWanted
 from hfterm.screens.chat.session import Session
 from hfterm.screens.chat.turns import EMPTY, remedy_of, turns_of
 from hfterm.widgets.composer import Composer
 from hfterm.widgets.sampling_form import SamplingForm
 from hfterm.widgets.transcript import Transcript
-from hfterm.widgets.turn_view import Turn, TurnView
+from hfterm.widgets.turn_view import Turn
 
 if TYPE_CHECKING:
     from hfterm.engine.client import EngineClient
-
-WRITE_EVERY = 0.2
-"""Seconds between two times that new text of an answer is drawn: each costs bytes on the line."""
-
-SILENT = 4.0
-"""Seconds without a token after which a turn says so."""
 
 CUT_SHORT = ("interrupted", "stopped", "length", "context full")
 """Why an answer may want to be gone on with."""
@@ -53,10 +46,7 @@ class TalkPage(ChatPage):
         super().__init__(engine, id=id)
         self.session = session
         self._most = most
-        self._view: TurnView | None = None
-        self._fresh: list[str] = []
-        self._count = 0
-        self._since = self._last = 0.0
+        self.live = LiveAnswer(self, self._tell)
         self.loads = 0  # under way, for no message: another may take its place
         self._waiting = ""  # the message to send after that, if it is still in the field
         self._editing: ChatMessage | None = None
@@ -71,7 +61,7 @@ class TalkPage(ChatPage):
 
     async def on_mount(self) -> None:
         """The conversation that is open."""
-        self.set_interval(WRITE_EVERY, self._write)
+        self.set_interval(WRITE_EVERY, self.live.draw)
         await self.show()
         self.composer.focus()
 
@@ -89,40 +79,23 @@ class TalkPage(ChatPage):
 
     async def show(self, chosen: int | None = None) -> None:
         """The branch in sight, from its end; with the focus on a turn when one is named."""
-        self._view = None
+        self.live.view = None
         await self.transcript.show(turns_of(self.session, self.session.path()), chosen)
         self.query_one(SamplingForm).show(self.session.sampling, self.session.system)
         self.post_message(Changed())
 
-    async def _write(self) -> None:
-        """Draw what came of the answer since the last time."""
-        view = self._view
-        if view is None:
-            return
-        if not self._fresh:
-            silent = int(time.monotonic() - self._last)
-            if self._count and silent >= SILENT:
-                self._say_how_far(view, f"nothing for {silent:,} s · Esc stops")
-            return
-        text, self._fresh = "".join(self._fresh), []
-        await view.add(text)
-        spent = time.monotonic() - self._since
-        if self._count > 1 and view is self._view:
-            rate = (self._count - 1) / spent
-            self._say_how_far(view, f"{self._count:,} tokens · {rate:,.1f}/s · Esc stops")
+    @on(Composer.Changed)
+    def _typed(self) -> None:
+        self.live.typed()
 
-    def _say_how_far(self, view: TurnView, facts: str) -> None:
-        view.say(replace(view.turn, facts=facts))
-        self.composer.tell("" if view.head_in_sight else facts)
+    def _tell(self, facts: str) -> None:
+        self.composer.tell(facts)
 
     def _take(self, token: Token) -> None:
         """A token came."""
-        self._count += 1
-        self._last = time.monotonic()
-        if self._count == 1:
-            self._since = self._last
+        self.live.take(token.text)
+        if self.live.count == 1:
             self.job_line.clear()
-        self._fresh.append(token.text)
 
     # -- asking ----------------------------------------------------------------------------------
 
@@ -167,7 +140,7 @@ class TalkPage(ChatPage):
         """Have the model answer, and show it as it comes; the kind of what failed, or empty."""
         self._asking += 1
         text = "".join(token.text for token in begun) or prefix
-        self._fresh, self._count = [], 0
+        self.live.begin()
         self.notice.clear()
         loaded = self.session.ready
         try:
@@ -201,15 +174,14 @@ class TalkPage(ChatPage):
         )
         speaker = model_words(self.session.spec)
         turn = Turn(number, "assistant", text, "is being written", speaker=speaker)
-        self._view = await self.transcript.add(turn)
+        self.live.view = await self.transcript.add(turn)
         self.post_message(Changed())  # the model is loaded by now
 
     async def _settle(self) -> None:
         """The answer is over: its text once more as one, with its figures."""
         turns = turns_of(self.session, self.session.path())
         # what is still to be drawn of it is in its text: nothing is written into it any more
-        view, self._view, self._fresh = self._view, None, []
-        self.composer.tell("")
+        view = self.live.end()
         if view is not None and turns and turns[-1].id == view.turn.id:
             await view.settle(turns[-1])
             self.post_message(Changed())
@@ -217,7 +189,7 @@ class TalkPage(ChatPage):
             await self.show()
 
     def _failed(self, error: HftermError) -> None:
-        remedy = remedy_of(error, any_token=self._count > 0)
+        remedy = remedy_of(error, any_token=self.live.count > 0)
         self.notice.show_error(HftermError(error.kind, error.message, remedy))
 
     def stop(self) -> bool:
