@@ -19,8 +19,11 @@ TYPING = 0.25
 AFTER_KEY = 0.02
 """Seconds after a key in which its own frame is drawn."""
 
-LATEST = 0.5
-"""Seconds after which new text is drawn whatever is typed."""
+LATEST = 0.3
+"""Seconds that due text waits for a key at most."""
+
+CALM = 20
+"""While somebody types, so many times as long as drawing took passes until the next time."""
 
 SILENT = 4.0
 """Seconds without a token after which a turn says so."""
@@ -49,6 +52,7 @@ class LiveAnswer:
         self._fresh: list[str] = []
         self._since = self._last = 0.0
         self._typed = self._drawn = 0.0
+        self._cost = 0.0  # seconds until what was drawn last was on screen
         self._waits = False  # for a key
 
     def begin(self) -> None:
@@ -79,10 +83,14 @@ class LiveAnswer:
     async def draw(self) -> None:
         """Draw what came since the last time, unless a key comes first."""
         now = time.monotonic()
-        if now - self._typed < TYPING and now - self._drawn < LATEST:
-            self._waits = True
+        due = self._drawn + max(WRITE_EVERY, CALM * self._cost)
+        if now - self._typed < TYPING and now < due + LATEST:
+            self._waits = now >= due
         else:
             await self._draw()
+
+    def _on_screen(self) -> None:
+        self._cost = time.monotonic() - self._drawn
 
     async def _draw(self) -> None:
         self._drawn, self._waits = time.monotonic(), False
@@ -96,6 +104,7 @@ class LiveAnswer:
             return
         text, self._fresh = "".join(self._fresh), []
         await view.add(text)
+        self._page.call_after_refresh(self._on_screen)
         spent = time.monotonic() - self._since
         if self.count > 1 and view is self.view:
             rate = (self.count - 1) / spent
