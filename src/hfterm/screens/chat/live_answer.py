@@ -16,9 +16,6 @@ WRITE_EVERY = 0.2
 TYPING = 0.25
 """Seconds after a key in which the next one is to be expected."""
 
-AFTER_KEY = 0.02
-"""Seconds after a key in which its own frame is drawn."""
-
 LATEST = 0.3
 """Seconds that due text waits for a key at most."""
 
@@ -78,7 +75,7 @@ class LiveAnswer:
         self._typed = time.monotonic()
         if self._waits:
             self._waits = False
-            self._page.set_timer(AFTER_KEY, self._draw)
+            self._page.call_after_refresh(self._draw)  # the key's own frame is out by then
 
     async def draw(self) -> None:
         """Draw what came since the last time, unless a key comes first."""
