@@ -18,6 +18,7 @@ ADDRESS = {"link_open": "href", "image": "src"}
 """The attribute of a token that holds where it goes."""
 
 FIGURE = re.compile(r"\d+")
+"""A paragraph of that after a list may yet be the number of its next item."""
 
 ITEM = (1, "list_item_open")
 """Level and type of the token that begins an item of a list that is in nothing else."""
@@ -72,10 +73,10 @@ def tail_of(tokens: Sequence[Token]) -> Tail:
     begun = [at for at, token in enumerate(tokens) if token.level == 0 and token.map is not None]
     if not begun:
         return Tail()
-    # a figure after a list may be the next item's
-    lists = len(begun) > 1 and tokens[begun[-2]].type.endswith("list_open")
-    is_figure = tokens[begun[-1]].nesting == 1 and FIGURE.fullmatch(tokens[begun[-1] + 1].content)
-    blocks = 2 if lists and is_figure else 1
+    last = tokens[begun[-1]]
+    after_list = len(begun) > 1 and tokens[begun[-2]].type.endswith("list_open")
+    figure = last.type == "paragraph_open" and FIGURE.fullmatch(tokens[begun[-1] + 1].content)
+    blocks = 2 if after_list and figure else 1
     items = [token for token in tokens[begun[-blocks] :] if (token.level, token.type) == ITEM]
     first = items[-1] if items else tokens[begun[-blocks]]
     return Tail(first.map[0] if first.map is not None else 0, blocks)

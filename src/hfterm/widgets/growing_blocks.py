@@ -7,7 +7,6 @@ the list, the longer no key is heard. Here the last item grows, and the others a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count, islice
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -72,20 +71,14 @@ class GrowingList(MarkdownList, LaidOutOnce):
     It comes after Textual's own list among the bases: default styles are those of the first.
     """
 
-    def symbols(self, block: MarkdownBlock, first: int, many: int) -> list[str]:
-        """What stands before items.
-
-        Args:
-            block: the list that was read.
-            first: which item of this list its first one is.
-            many: items of this list, from its first one on.
-        """
+    def symbols(self, items: Sequence[MarkdownListItem], many: int) -> list[str]:
+        """What stands before the first `many` items of this list, of which `items` are some."""
         raise NotImplementedError
 
     def compose_rows(self) -> ComposeResult:
         """A row an item."""
         items = items_of(self)
-        yield from map(_row, self.symbols(self, 0, len(items)), items)
+        yield from map(_row, self.symbols(items, len(items)), items)
         self._blocks.clear()
 
     @property
@@ -99,7 +92,7 @@ class GrowingList(MarkdownList, LaidOutOnce):
         kept = len(rows) if len(rows) <= first + len(items) else first
         for row in rows[kept:]:  # they were read as something else by now
             await row.remove()
-        symbols = self.symbols(block, first, first + len(items))
+        symbols = self.symbols(items, first + len(items))
         for row, symbol in zip(rows[:kept], symbols, strict=False):
             bullet = row.query_one(MarkdownBullet)
             if bullet.symbol != symbol:
@@ -119,9 +112,9 @@ class GrowingBulletList(MarkdownBulletList, GrowingList):
         """The items."""
         return self.compose_rows()
 
-    def symbols(self, block: MarkdownBlock, first: int, many: int) -> list[str]:
+    def symbols(self, items: Sequence[MarkdownListItem], many: int) -> list[str]:
         """The bullets, which tell how deep in other lists they are."""
-        return [items_of(block)[0].bullet] * many if items_of(block) else []
+        return [item.bullet for item in items[:1]] * many
 
 
 class GrowingOrderedList(MarkdownOrderedList, GrowingList):
@@ -131,14 +124,12 @@ class GrowingOrderedList(MarkdownOrderedList, GrowingList):
 
     def compose(self) -> ComposeResult:
         """The items."""
+        self._start = int(items_of(self)[0].bullet)
         return self.compose_rows()
 
-    def symbols(self, block: MarkdownBlock, first: int, many: int) -> list[str]:
-        """The numbers, as wide as the longest."""
-        items = items_of(block)
-        if not first and items and items[0].bullet.isdecimal():
-            self._start = int(items[0].bullet)
-        numbers = [f"{number}. " for number in islice(count(self._start), many)]
+    def symbols(self, items: Sequence[MarkdownListItem], many: int) -> list[str]:
+        """The numbers, as wide as the longest: they count up, whatever the model wrote."""
+        numbers = [f"{number}. " for number in range(self._start, self._start + many)]
         width = max(map(len, numbers), default=0) + 1
         return [number.rjust(width) for number in numbers]
 
