@@ -102,6 +102,7 @@ class TokenPanel(Vertical):
         found = next(iter(self.query(f"#page-{entry.title}").results(TokenizePage)), None)
         if found is None:
             found = entry.load()(self._engine, id=f"page-{entry.title}")
+            found.display = False  # tokens may come before its widgets: it is not the page yet
             await self.query_one("#pages").mount(found)
             if not found.children:  # the application closes: the page never gets its widgets
                 return
