@@ -139,6 +139,7 @@ async def test_a_download_is_stopped_gone_on_with_checked_and_deleted(
         await settled(pilot, lambda: part.exists() and part.stat().st_size >= 400_000)
         await pilot.press("escape")
         await settled(pilot, lambda: "What arrived is kept" in shown(app))
+        assert "Enter goes on" in shown(app)
         hub.between = None
         seen.set()
         before = part.stat().st_size

@@ -125,7 +125,10 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
 
     def _show(self, plan: RepoPlan) -> None:
         self.query_one("#download-grid", DataGrid).set_source(file_rows(_files(plan)), cursor=0)
-        self.query_one("#download-about", Static).update(foreign(_words(plan)))
+        self._tell(plan, "Enter goes on" if plan.here else "Enter brings them")
+
+    def _tell(self, plan: RepoPlan, then: str) -> None:
+        self.query_one("#download-about", Static).update(foreign(_words(plan, then)))
 
     def action_bring(self) -> None:
         """Bring what is listed; without a list, make one."""
@@ -138,6 +141,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
             self.start(self._bring(self._plan))
 
     async def _bring(self, plan: RepoPlan) -> None:
+        self._tell(plan, "Enter goes on")  # when it is stopped, or fails
         try:
             folder = await self.ask(Fetch(plan=plan))
         finally:
@@ -170,15 +174,15 @@ def _files(plan: RepoPlan) -> list[LibraryFile]:
     return sorted(files, key=lambda file: (-file.size, file.name))
 
 
-def _words(plan: RepoPlan) -> str:
+def _words(plan: RepoPlan, then: str) -> str:
     count = f"{len(plan.files):,} file{'' if len(plan.files) == 1 else 's'}"
     parts = [count, size_text(plan.size)]
     if plan.here >= plan.size:
         parts.append("all of it is here")
     elif plan.here:
-        parts.append(f"{size_text(plan.here)} of it are here · Enter goes on")
+        parts += [f"{size_text(plan.here)} of it are here", then]
     else:
-        parts.append("Enter brings them")
+        parts.append(then)
     if plan.left_out:
         parts.append(f"{plan.left_out:,} left out")
     parts.append(f"commit {plan.commit[:7]}")
