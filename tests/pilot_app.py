@@ -248,7 +248,7 @@ async def go_to(pilot: Pilot[None], title: str) -> None:
     """Press F4 until a tab is in sight."""
     app = pilot.app
     for _ in PAGES:
-        tab = tokenize_screen(app).query_one("#tabs", Tabs).active_tab
+        tab = tokenize_screen(app).query_one(Tabs).active_tab
         if tab is not None and str(tab.label) == title:
             await settled(pilot, lambda: page(app).id == f"page-{title}", f"the {title} tab")
             return

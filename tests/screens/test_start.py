@@ -86,7 +86,7 @@ async def test_keys_can_be_remapped(make_app: MakeApp) -> None:
     app = make_app(settings=wanted, problems=problems)
     async with app.run_test(notifications=True) as pilot:
         await ready(pilot)
-        tabs = tokenize_screen(app).query_one("#tabs", Tabs)
+        tabs = tokenize_screen(app).query_one(Tabs)
         await pilot.press("f4")
         assert tabs.active == "tab-Table"
         await pilot.press("f12")
@@ -106,7 +106,7 @@ async def test_remapped_key_that_does_not_exist_is_a_toast(make_app: MakeApp) ->
         said = "\n".join(toasts(app))
         assert "tokenize.nexttab" in said
         assert "Did you mean 'tokenize.next-tab'?" in said
-        tabs = tokenize_screen(app).query_one("#tabs", Tabs)
+        tabs = tokenize_screen(app).query_one(Tabs)
         await pilot.press("f4")
         await settled(pilot, lambda: tabs.active == "tab-Steps")
 

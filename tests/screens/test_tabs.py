@@ -76,7 +76,7 @@ async def test_tabs_wrap_around_and_go_back(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test() as pilot:
         await ready(pilot)
-        tabs = tokenize_screen(app).query_one("#tabs", Tabs)
+        tabs = tokenize_screen(app).query_one(Tabs)
         await pilot.press("f3")
         await settled(pilot, lambda: tabs.active == "tab-Audit")
         await pilot.press("f4")
@@ -99,7 +99,7 @@ async def test_down_goes_from_the_tabs_into_the_page(make_app: MakeApp) -> None:
         await pilot.press("down")
         await settled(pilot, lambda: classes.cursor_row == 1, "the next row")
         await pilot.press("alt+1")
-        tokenize_screen(app).query_one("#tabs").focus()
+        tokenize_screen(app).query_one(Tabs).focus()
         await pilot.press("down")
         assert app.focused is grid(app)
 

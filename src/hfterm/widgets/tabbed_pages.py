@@ -58,7 +58,12 @@ class TabbedPages(Vertical, Generic[P]):
             *(Tab(entry.title, id=f"tab-{entry.title}") for entry in self.entries),
             active=f"tab-{self.entries[self._first].title}",
         )
+        yield from self.above_pages()
         yield Container(classes="pages")
+
+    def above_pages(self) -> ComposeResult:
+        """What stands between the tabs and the page, whichever it is."""
+        yield from ()
 
     @property
     def page(self) -> P | None:
@@ -88,6 +93,10 @@ class TabbedPages(Vertical, Generic[P]):
                 return
             for name, page in self._made.items():
                 page.display = name == title
+            self.opened(title)
+
+    def opened(self, title: str) -> None:
+        """Another page is in sight now."""
         self.post_message(self.Opened(title))
 
     async def _make(self, title: str) -> None:
