@@ -264,6 +264,13 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         screens = self._workbench_screens()
         return screens[-1] if screens else None
 
+    def takes(self, event: events.Key | events.Paste) -> bool:
+        """A letter waits for the field of a screen that is being filled; other keys act."""
+        if isinstance(event, events.Key) and not event.is_printable:
+            return True
+        screen = self.screen
+        return not isinstance(screen, WorkbenchScreen) or screen.takes_letters
+
     # -- engine and machine -------------------------------------------------------------------
 
     def _engine_status(self, status: EngineStatus) -> None:

@@ -95,6 +95,13 @@ class WorkbenchScreen(Screen[None]):
                 await self.restore(self.remembered)
             self.settled = True
 
+    @property
+    def takes_letters(self) -> bool:
+        """Whether what is typed goes where it will go: earlier, letters would be keys."""
+        if self.focused is not None:
+            return True
+        return self.settled and (self.tabs() is None or self.page is not None)
+
     async def fill(self) -> None:
         """Mount what need not be in the first frame, once that is painted."""
         await self.query_one("#foot").mount(

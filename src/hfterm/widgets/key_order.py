@@ -4,6 +4,8 @@ Textual hands a key to the focused widget and takes the next one at once. A char
 field by then; a key with a binding climbs back up to the application first, and acts when the
 characters typed after it are long there: `abc⌫⌫de` in one packet becomes `abc`, and what follows a
 `Tab` goes into the field that was left. Over a slow connection keys do come in one packet.
+
+Nor does a letter act before the field that it is typed into is there: it would be a key.
 """
 
 from __future__ import annotations
@@ -23,6 +25,12 @@ PATIENCE = 0.25
 """Seconds a key may take before the next one acts all the same: a widget that was closed by it
 tells nobody that it is through."""
 
+LOOK = 0.02
+"""Seconds between two looks whether what a key is for is there."""
+
+LONGEST = 3.0
+"""Seconds after which a key acts although that never came."""
+
 
 class KeysInOrder(LateFaults):
     """An application that takes the next key when the last one has been all the way up."""
@@ -35,6 +43,7 @@ class KeysInOrder(LateFaults):
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0
         """Number of the key that is under way; 0 for none."""
+        self._held_at = 0.0
         self._keys = 0
         self.last_key = 0.0
         """When a key came last, by `time.monotonic`."""
@@ -43,12 +52,22 @@ class KeysInOrder(LateFaults):
         """Keys and pastes wait for the one before them."""
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
+        elif self._held:
+            self._held.append(event)
         elif self._climbing:
             self._held.append(event)
-            if len(self._held) == 1:
-                self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))
-        else:
+            self._held_at = time.monotonic()
+            self._be_patient()
+        elif self.takes(event):
             await self._take(event)
+        else:
+            self._held.append(event)
+            self._held_at = time.monotonic()
+            self.set_timer(LOOK, self._next)
+
+    def takes(self, event: events.Key | events.Paste) -> bool:
+        """Whether what it is for is there; else it waits, and all that come after it."""
+        return True
 
     async def _take(self, event: events.Key | events.Paste) -> None:
         self.last_key = time.monotonic()
@@ -71,10 +90,20 @@ class KeysInOrder(LateFaults):
 
     async def _through(self, number: int) -> None:
         """A key has been handled: take the next."""
-        if number != self._climbing:
+        if number == self._climbing:
+            self._climbing = 0
+            await self._next()
+
+    async def _next(self) -> None:
+        """Take the first of those that wait, once what it is for is there."""
+        if self._climbing or not self._held:
             return
-        self._climbing = 0
+        if not self.takes(self._held[0]) and time.monotonic() - self._held_at < LONGEST:
+            self.set_timer(LOOK, self._next)
+            return
+        await self._take(self._held.popleft())
         if self._held:
-            await self._take(self._held.popleft())
-            if self._held:
-                self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))
+            self._be_patient()
+
+    def _be_patient(self) -> None:
+        self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))

@@ -28,15 +28,24 @@ def edited(app: App[None], text: str) -> str:
         file = Path(folder) / "message.md"
         file.write_text(text, encoding="utf-8")
         try:
-            with app.suspend():
-                done = subprocess.run([*shlex.split(command), str(file)], check=False)
+            ended = _run(app, [*shlex.split(command), str(file)])
         except (OSError, ValueError, SuspendNotSupported) as error:
             raise HftermError(
                 "no-editor", f"{command} can't be started: {error}", "Check $VISUAL and $EDITOR."
             ) from error
-        if done.returncode:
+        if ended:
             raise HftermError(
-                "editor-failed", f"{command} ended with exit code {done.returncode}.",
+                "editor-failed", f"{command} ended with exit code {ended}.",
                 "The message is as it was.",
             )  # fmt: skip
         return file.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+
+
+def _run(app: App[None], command: list[str]) -> int:
+    failure: OSError | None = None
+    with app.suspend():  # what is raised in it would leave the terminal as it is meanwhile
+        try:
+            return subprocess.run(command, check=False).returncode
+        except OSError as error:
+            failure = error
+    raise failure
