@@ -67,8 +67,13 @@ CLEARED = (
 
 
 @pytest.fixture(autouse=True)
-def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes a folder of the user's. HFTERM_STARTER stays as it came."""
+def isolated(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """No test reads or writes a folder of the user's. HFTERM_STARTER stays as it came.
+
+    A test fails of any fault that hfterm outlived and only wrote down.
+    """
     home = tmp_path_factory.mktemp("home")  # not in tmp_path, which tests expect to be empty
     monkeypatch.setenv("HOME", str(home))
     for name in HOMES:
@@ -76,6 +81,9 @@ def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    yield
+    for file in home.rglob("faults.log"):
+        pytest.fail(file.read_text("utf-8"))
 
 
 @pytest.fixture(scope="session", autouse=COVERED)

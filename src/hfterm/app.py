@@ -16,7 +16,6 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
-from textual.worker import Worker, WorkerState
 
 from hfterm import paths
 from hfterm.app_keys import KEYS
@@ -51,10 +50,6 @@ SAMPLE_EVERY = 5.0
 
 FILLED_WITHIN = 3.0
 """Seconds that quitting waits for the first screen to be filled, at most."""
-
-# Textual tells only the screen or widget that runs a worker; `on_worker_state_changed` below is to
-# hear of all of them.
-Worker.StateChanged.bubble = True
 
 
 class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
@@ -330,19 +325,6 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         """A cursor that blinks writes for ever: over a slow line an idle screen is silent."""
         if isinstance(event.widget, Input):
             event.widget.cursor_blink = False
-
-    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """A worker that failed unexpectedly is said, never silent, and never ends the app."""
-        if event.state is WorkerState.ERROR and event.worker.error is not None:
-            error = event.worker.error
-            self.log.error(error)
-            self.notify(
-                displayable(f"{type(error).__name__}: {error}"),
-                title="A fault in hfterm",
-                severity="error",
-                timeout=12,
-                markup=False,
-            )
 
     # -- actions -------------------------------------------------------------------------------
 

@@ -13,13 +13,15 @@ from textual.app import App, ComposeResult
 from textual.css.query import NoMatches
 from textual.drivers import linux_driver
 from textual.screen import Screen
-from textual.widgets import Footer, Label
+from textual.widgets import Footer, Label, OptionList
 from textual.widgets._footer import FooterKey
 from textual.worker import WorkerState
 
+from hfterm import paths
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
 from hfterm.widgets.any_byte import let_any_byte_through
+from hfterm.widgets.empty_lists import let_lists_be_without_lines
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.modals import Modal
 from hfterm.widgets.tab_page import TabPage
@@ -154,16 +156,6 @@ async def test_a_fault_of_what_is_removed_ends_nothing() -> None:
         assert app.return_code is None
 
 
-async def test_a_fault_of_what_is_there_is_not_hidden() -> None:
-    app = TwoModes()
-    with pytest.raises(NoMatches):
-        async with app.run_test() as pilot:
-            here = Restless()
-            await app.mount(here)
-            here.call_later(here.look)
-            await pilot.pause()
-
-
 async def test_a_click_on_what_was_removed_is_none() -> None:
     app = TwoModes()
     async with app.run_test() as pilot:
@@ -224,3 +216,65 @@ async def test_what_an_action_says_in_words_is_shown() -> None:
             "The [disk] is full. Free some room."
         ]
         assert app.return_code is None
+
+
+# -- faults --------------------------------------------------------------------------------------
+
+
+class Faulty(KeysInOrder):
+    BINDINGS = [("f12", "fail", "Fail")]  # noqa: RUF012
+
+    def action_fail(self) -> None:
+        raise KeyError("[b]0[/b]")
+
+
+async def test_a_fault_of_a_key_is_said_written_down_and_outlived() -> None:
+    app = Faulty()
+    async with app.run_test(notifications=True) as pilot:
+        await pilot.press("f12")
+        await until(lambda: app._notifications, "a notice")
+        (said,) = app._notifications
+        assert (said.title, said.message) == ("A fault in hfterm", "KeyError: '[b]0[/b]'")
+        assert app.return_code is None
+    written = paths.logs_dir() / "faults.log"
+    assert "in action_fail" in written.read_text("utf-8")
+    written.unlink()
+
+
+async def test_a_fault_that_ends_hfterm_is_said_in_words(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    app = TwoModes()
+    with pytest.raises(NoMatches):
+        async with app.run_test() as pilot:
+            here = Restless()
+            await app.mount(here)
+            here.call_later(here.look)
+            await pilot.pause()
+    app._print_error_renderables()
+    said = capfd.readouterr().err
+    assert said.startswith("hfterm ended by a fault of its own: NoMatches: No nodes match")
+    assert "Traceback" not in said
+    written = paths.logs_dir() / "faults.log"
+    assert "NoMatches" in written.read_text("utf-8")
+    written.unlink()
+
+
+async def test_a_list_without_lines_has_no_next_page() -> None:
+    class Narrow(App[None]):
+        CSS = "OptionList { width: 0; height: 5; }"
+
+        def compose(self) -> ComposeResult:
+            yield OptionList("one", "two", "three")
+
+    let_lists_be_without_lines()
+    app = Narrow()
+    async with app.run_test() as pilot:
+        options = app.query_one(OptionList)
+        options.highlighted = 0
+        await pilot.press("pagedown", "pageup")
+        assert options.highlighted == 0
+        options.styles.width = 20
+        await pilot.pause()
+        await pilot.press("pagedown")
+        assert options.highlighted == 2
