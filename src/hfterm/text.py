@@ -120,9 +120,9 @@ def elide_middle(text: str, width: int) -> str:
         return text
     head = (width - 1) // 2
     tail = width - 1 - head
-    while cell_len(text[-tail:]) > width - 1 - head:
+    while cell_len(text[len(text) - tail :]) > width - 1 - head:
         tail -= 1
-    return set_cell_size(text, head).rstrip() + "…" + text[-tail:]
+    return set_cell_size(text, head).rstrip() + "…" + text[len(text) - tail :]
 
 
 def elide_start(text: str, width: int) -> str:

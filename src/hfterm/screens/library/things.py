@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -16,6 +17,7 @@ from textual.widgets import Input, Static
 from hfterm.engine.library_requests import DeleteItem, FreedBy, ListLibrary, VerifyItem
 from hfterm.library.code import LIST
 from hfterm.library.types import Library, LibraryItem
+from hfterm.paths import home_relative
 from hfterm.screens.library.page import (
     DownloadWanted,
     FilesWanted,
@@ -25,7 +27,7 @@ from hfterm.screens.library.page import (
 )
 from hfterm.screens.messages import ModelToOpen
 from hfterm.system.disk import size_text
-from hfterm.text import foreign
+from hfterm.text import displayable, elide_middle, foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.library_tables import LibraryRows, day
@@ -181,8 +183,16 @@ files that run code when they are loaded (PyTorch's pickles).
             parts.append(f"{size_text(self.library.free)} free")
         return " · ".join(parts)
 
+    def on_resize(self) -> None:
+        """A path is cut to the width."""
+        self._tell_about()
+
+    def _tell_about(self) -> None:
+        line = self.query_one("#library-about", Static)
+        line.update(about(self.item, line.content_size.width or self.size.width))
+
     def _tell(self) -> None:
-        self.query_one("#library-about", Static).update(about(self.item))
+        self._tell_about()
         self.post_message(ItemChosen(self.item))
 
     @on(Input.Changed, "#library-search")
@@ -304,13 +314,13 @@ def _back_again(item: LibraryItem) -> str:
     return "It can't be brought back."
 
 
-def about(item: LibraryItem | None) -> Content:
-    """Two lines on a thing: where it is, and what else is known."""
+def about(item: LibraryItem | None, width: int) -> Content:
+    """Two lines of `width` cells on a thing: where it is, and what else is known."""
     if item is None:
         return Content("")
     facts = [f"written {day(item.changed)}"] if item.changed else []
     if item.revision:
-        facts.append(f"revision {item.revision}")
+        facts.append(f"revision {item.revision[:7]}")
     if item.licence:
         facts.append(item.licence)
     if item.pickles:
@@ -322,4 +332,5 @@ def about(item: LibraryItem | None) -> Content:
         first = item.screens[0]
         what = "shows its rows" if first == "library" else f"opens {first.capitalize()}"
         facts.append(f"Enter {what}")
-    return Content("\n").join([foreign(item.path), foreign(" · ".join(facts), "dim")])
+    path = elide_middle(displayable(home_relative(Path(item.path))), width)
+    return Content("\n").join([foreign(path), foreign(" · ".join(facts), "dim")])
