@@ -260,11 +260,12 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         return screens[-1] if screens else None
 
     def takes(self, event: events.Key | events.Paste) -> bool:
-        """A letter waits for the field of a screen that is being filled; other keys act."""
-        if isinstance(event, events.Key) and not event.is_printable:
-            return True
+        """On a screen that is being filled letters wait for its field; other keys act."""
         screen = self.screen
-        return not isinstance(screen, WorkbenchScreen) or screen.takes_letters
+        if not isinstance(screen, WorkbenchScreen):
+            return super().takes(event)
+        typed = isinstance(event, events.Paste) or event.is_printable
+        return not typed or screen.takes_letters
 
     # -- engine and machine -------------------------------------------------------------------
 

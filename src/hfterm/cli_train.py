@@ -15,6 +15,7 @@ import msgspec
 import typer
 
 from hfterm.cli_work import ask, tried
+from hfterm.paths import expanded
 from hfterm.text import displayable
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def train(
     from hfterm.training.recipe_text import read_recipe, with_values
 
     def begin() -> list[Path]:
-        wanted = read_recipe(Path(recipe).expanduser())
+        wanted = read_recipe(expanded(recipe))
         if settings:
             wanted = with_values(wanted, settings)
         _bring(wanted)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hfterm.cli_work import AsJson, print_json, tried
+from hfterm.paths import full_path
 from hfterm.text import displayable
 
 WATCH_EVERY = 1.0
@@ -38,7 +38,7 @@ def watch(
         return
     from hfterm.launch import open_workbench
 
-    raise typer.Exit(open_workbench("train", watch=str(Path(path).expanduser().absolute())))
+    raise typer.Exit(open_workbench("train", watch=full_path(path)))
 
 
 def _watch_lines(path: str, *, once: bool, as_json: bool) -> None:

@@ -39,7 +39,7 @@ def cache_dir() -> Path:
 def settings_file() -> Path:
     """The settings file (TOML). ``HFTERM_SETTINGS`` names another."""
     override = os.environ.get("HFTERM_SETTINGS")
-    return Path(override).expanduser() if override else config_dir() / "settings.toml"
+    return expanded(override) if override else config_dir() / "settings.toml"
 
 
 def themes_dir() -> Path:
@@ -50,7 +50,7 @@ def themes_dir() -> Path:
 def starter_dir() -> Path:
     """The starter kit. ``HFTERM_STARTER`` names another folder (a shared one, say)."""
     override = os.environ.get("HFTERM_STARTER")
-    return Path(override).expanduser() if override else data_dir() / "starter"
+    return expanded(override) if override else data_dir() / "starter"
 
 
 def tokenizers_dir() -> Path:
@@ -76,10 +76,10 @@ def logs_dir() -> Path:
 def hub_cache_dir() -> Path:
     """The Hugging Face hub cache, found as huggingface_hub finds it."""
     if value := os.environ.get("HF_HUB_CACHE"):
-        return Path(value).expanduser()
+        return expanded(value)
     home = os.environ.get("HF_HOME")
     if home:
-        return Path(home).expanduser() / "hub"
+        return expanded(home) / "hub"
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache) if cache else Path.home() / ".cache"
     return base / "huggingface" / "hub"
@@ -93,6 +93,17 @@ def home_relative(path: Path) -> str:
         return str(path)
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with the home folder for ``~``. As in a shell, ``~nobody`` stays what it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def full_path(path: str) -> str:
     """A path as the engine needs it, which may be in another folder."""
-    return str(Path(path).expanduser().absolute())
+    try:
+        return str(expanded(path).absolute())
+    except FileNotFoundError:  # the working folder was deleted
+        return str(expanded(path))

@@ -19,11 +19,12 @@ from textual.worker import WorkerState
 
 from hfterm import paths
 from hfterm.engine.client import EngineClient
+from hfterm.engine.requests import KnownModel
 from hfterm.errors import HftermError
 from hfterm.widgets.any_byte import let_any_byte_through
 from hfterm.widgets.empty_lists import let_lists_be_without_lines
 from hfterm.widgets.key_order import KeysInOrder
-from hfterm.widgets.modals import Modal
+from hfterm.widgets.modals import Modal, ModelPicker
 from hfterm.widgets.tab_page import TabPage
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 from pty_terminal import PtyTerminal
@@ -216,6 +217,17 @@ async def test_what_an_action_says_in_words_is_shown() -> None:
             "The [disk] is full. Free some room."
         ]
         assert app.return_code is None
+
+
+async def test_a_key_waits_for_the_window_it_is_for() -> None:
+    app = TwoModes()
+    async with app.run_test():
+        picker = ModelPicker([KnownModel("minilm", "here", ""), KnownModel("bert", "here", "")], "")
+        app.push_screen(picker)
+        assert not picker.is_mounted
+        app.post_message(events.Key("down", None))
+        await until(lambda: picker.is_mounted, "the window")
+        await until(lambda: picker.query_one(OptionList).highlighted == 1, "the second")
 
 
 # -- faults --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hfterm.attention.tables import check_target, map_csv, map_npz, metrics_csv, whole_npz
 from hfterm.attention.types import METRICS, AttentionSummary, Metric, Side, Which
+from hfterm.paths import expanded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,7 @@ def write_attention(
     Raises:
         HftermError: the name won't do, it would be too large, or can't be written.
     """
-    path = Path(out).expanduser()
+    path = expanded(out)
     check_target(path)
     if which is None or weights is None:
         return _whole(summary, side, path, all_weights, metric)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from hfterm.chat.types import LlmInfo, Message, Sampling
 from hfterm.inference.code_opening import opened
+from hfterm.paths import expanded
 
 
 def chat_code(info: LlmInfo, messages: Sequence[Message], sampling: Sampling) -> str:
@@ -19,7 +19,7 @@ def chat_code(info: LlmInfo, messages: Sequence[Message], sampling: Sampling) ->
         return _server_code(info, messages, sampling)
     parts = [opened(info.base)]
     if info.spec.adapter:
-        folder = str(Path(info.spec.adapter).expanduser())
+        folder = str(expanded(info.spec.adapter))
         parts.append("from peft import PeftModel\n\n")
         parts.append(f"model = PeftModel.from_pretrained(model, {folder!r})\n")
     said = "".join(

@@ -16,6 +16,7 @@ import msgspec
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.refs import HUB_ID, LONGEST_ID, cache_folder, no_path
+from hfterm.paths import expanded
 
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 """How the parts of a split file are named; llama.cpp opens the first and finds the others."""
@@ -65,7 +66,7 @@ def find_gguf(ref: str) -> Path:
         return _of_starter(item)
     looks_like_a_path = ref.startswith(("/", "./", "../", "~"))
     try:
-        path = Path(ref).expanduser()
+        path = expanded(ref)
         exists = path.exists()
     except (OSError, ValueError, RuntimeError) as error:
         raise no_path(ref, error) from error
@@ -96,7 +97,7 @@ def _of_starter(item: starter.StarterItem) -> Path:
 def _file(ref: str, path: Path) -> Path:
     # the hub cache links its names to files without one, so the name as typed counts too
     if path.suffix == ".gguf" or ref.endswith(".gguf"):
-        return Path(ref).expanduser().absolute()
+        return expanded(ref).absolute()
     raise _no_gguf(ref)
 
 

@@ -21,6 +21,7 @@ from hfterm.models.devices import devices
 from hfterm.models.memory import gigabytes, weight_sizes
 from hfterm.models.opening import concrete_of, find, load_config
 from hfterm.models.types import ModelSpec
+from hfterm.paths import expanded
 from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _context(spec: LlmSpec, opened: OpenModel) -> int | None:
 def _with_adapter(model: PreTrainedModel, spec: LlmSpec) -> PreTrainedModel:
     from peft import PeftModel
 
-    folder = Path(spec.adapter).expanduser()
+    folder = expanded(spec.adapter)
     if not (folder / "adapter_config.json").is_file():
         raise HftermError(
             "no-adapter",

@@ -12,6 +12,7 @@ from pathlib import Path
 from hfterm.errors import HftermError
 from hfterm.hub.text_document import TextDocument
 from hfterm.job import Job
+from hfterm.paths import expanded
 
 MAX_DOCUMENT = 1 << 28
 """Bytes of the largest file that is read whole (256 MiB); larger ones are for `iter_texts`."""
@@ -40,7 +41,7 @@ def open_document(path: Path, job: Job) -> TextDocument:
     Raises:
         HftermError: missing, a folder, unreadable, larger than `MAX_DOCUMENT`, or not text.
     """
-    path = path.expanduser()
+    path = expanded(path)
     size = file_size(path)
     if size > MAX_DOCUMENT:
         raise HftermError(

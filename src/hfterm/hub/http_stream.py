@@ -17,7 +17,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from hfterm import __version__
 from hfterm.errors import HftermError
 from hfterm.hub.starter_pip import Access
 from hfterm.job import Job
+from hfterm.paths import expanded
 
 CHUNK = 256 * 1024
 TIMEOUT_SECONDS = 30.0
@@ -196,7 +196,7 @@ def _tls(access: Access) -> ssl.SSLContext:
     named = access.cert or os.environ.get("REQUESTS_CA_BUNDLE", "")
     try:
         if named:
-            path = Path(named).expanduser()
+            path = expanded(named)
             if path.is_dir():
                 return ssl.create_default_context(capath=str(path))
             return ssl.create_default_context(cafile=str(path))

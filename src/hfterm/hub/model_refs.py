@@ -17,6 +17,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.model_source import ModelSource, SourceKind, Weights
 from hfterm.hub.refs import HUB_ID, LONGEST_ID, cache_folder, installed_model, no_path, suggestion
+from hfterm.paths import expanded
 
 CONFIG = "config.json"
 ADAPTED = {
@@ -52,7 +53,7 @@ def resolve_model(ref: str, architectures: Container[str]) -> ModelSource:
         return describe(ref, "starter", installed_model(ref))
     looks_like_a_path = ref.startswith(("/", "./", "../", "~"))
     try:
-        path = Path(ref).expanduser()
+        path = expanded(ref)
         exists = path.exists()
     except (OSError, ValueError, RuntimeError) as error:
         if not looks_like_a_path:

@@ -15,6 +15,7 @@ from typing import Literal
 from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.paths import expanded
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 VOCABULARY_FILES = frozenset(
@@ -77,7 +78,7 @@ def resolve(ref: str) -> ResolvedRef:
     looks_like_a_path = ref.startswith(("/", "./", "../", "~"))
     path = Path(ref)
     try:
-        path = path.expanduser()
+        path = expanded(path)
         is_path = looks_like_a_path or path.exists()
     except (OSError, ValueError, RuntimeError) as error:
         # a name too long, with a NUL in it, or the home folder of a user there is not

@@ -17,6 +17,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.refs import installed
 from hfterm.job import Job
+from hfterm.paths import expanded
 
 Row = dict[str, object]
 TOLD_EVERY = 5000
@@ -93,7 +94,7 @@ def dataset_path(ref: str) -> Path:
     Raises:
         HftermError: there is none.
     """
-    path = installed(ref) if starter.is_starter(ref) else Path(ref).expanduser()
+    path = installed(ref) if starter.is_starter(ref) else expanded(ref)
     if not ref.strip() or not path.exists():
         raise HftermError(
             "not-found",

@@ -19,6 +19,7 @@ from hfterm.hub import starter
 from hfterm.hub.documents import file_size, open_document, sniff
 from hfterm.hub.refs import installed
 from hfterm.job import Job
+from hfterm.paths import expanded
 
 __all__ = ["TextSource", "iter_texts", "open_document"]
 
@@ -241,4 +242,4 @@ def _resolve(ref: str) -> Path:
         return path
     if not ref.strip():
         raise HftermError("empty", "No file is named.", "Name a file of texts.")
-    return Path(ref).expanduser()
+    return expanded(ref)

@@ -20,6 +20,7 @@ from hfterm.inference.code_calls import (
 from hfterm.inference.code_opening import opened
 from hfterm.inference.options import SEED, BatchOptions, TaskOptions
 from hfterm.models.types import LoadedInfo
+from hfterm.paths import expanded
 
 _TABLE = "with open(file, encoding='utf-8-sig', newline='') as opened:\n"
 _WRAP = "rows = [row if isinstance(row, dict) else {'text': row} for row in rows]\n"
@@ -108,7 +109,7 @@ def batch_code(info: LoadedInfo, file: str, options: TaskOptions, batch: BatchOp
         batch: columns, rows, and how many at once.
     """
     reader = READERS.get(Path(file).suffix.lower(), LINES)
-    script = opened(info) + f"file = {str(Path(file).expanduser())!r}\n" + reader
+    script = opened(info) + f"file = {str(expanded(file))!r}\n" + reader
     if batch.shuffled:
         most = f"min({batch.most}, len(rows))" if batch.most else "len(rows)"
         script += f"import random\n\nrows = random.Random({SEED}).sample(rows, {most})\n"

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
 import msgspec
 
@@ -15,6 +14,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.rows import as_text, iter_rows
 from hfterm.job import Job
+from hfterm.paths import expanded
 
 DATA = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".txt")
 """Ends of the names of files that are shown, those first that say most of their columns."""
@@ -85,7 +85,7 @@ def data_files(source: str) -> list[str]:
     """
     if starter.is_starter(source):
         return [source]
-    place = Path(source).expanduser()
+    place = expanded(source)
     if not place.is_dir():
         return [source]
     found = [file for file in sorted(place.rglob("*")) if file.suffix.lower() in DATA]

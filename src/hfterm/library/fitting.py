@@ -8,6 +8,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import refs, starter
 from hfterm.library.facts import CHAT_SCREENS, MODEL_SCREENS, folder_facts, gguf_facts
 from hfterm.library.types import Mode
+from hfterm.paths import expanded
 
 ROWS = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".arrow")
 """Ends of data files, whose rows the Library shows; the last three are of nothing else."""
@@ -48,7 +49,7 @@ def _place(ref: str) -> Path | None:
     if starter.is_starter(ref):
         return starter.starter_path(ref)
     try:
-        path = Path(ref).expanduser()
+        path = expanded(ref)
         if ref and path.exists():
             return path
     except (OSError, ValueError, RuntimeError):

@@ -15,6 +15,7 @@ from hfterm.job import Job
 from hfterm.library.facts import Facts, folder_facts, gguf_facts, is_pickle
 from hfterm.library.hub_cache import cached_items
 from hfterm.library.types import Library, LibraryFile, LibraryItem, Place
+from hfterm.paths import expanded
 from hfterm.system.disk import folder_size, free_bytes
 from hfterm.training.store import list_runs
 
@@ -52,7 +53,7 @@ def list_library(job: Job, folders: Sequence[str] = ()) -> Library:
     items += _trained(job, problems)
     for folder in folders:
         job.progress(f"looking at {folder}")
-        items += _below(Path(folder).expanduser(), job, problems)
+        items += _below(expanded(folder), job, problems)
     items.sort(key=lambda item: (-item.used, item.ref))
     return Library(items, free_bytes(paths.hub_cache_dir()), parts, problems)
 

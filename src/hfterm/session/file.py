@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from hfterm.paths import expanded
 from hfterm.session.types import Place, Session
 from hfterm.system.whole_file import write_atomic
 
@@ -61,6 +62,6 @@ def without_what_is_gone(place: Place) -> tuple[Place, list[str]]:
 
 def _is_there(path: str) -> bool:
     try:
-        return Path(path).expanduser().exists()
+        return expanded(path).exists()
     except (OSError, ValueError, RuntimeError):
         return False

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from hfterm.paths import expanded
+
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})  # as huggingface_hub reads its switches
 
@@ -39,9 +41,9 @@ def has_token(env: Mapping[str, str]) -> bool:
     if any(env.get(name, "").strip() for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")):
         return True
     cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = Path(env.get("HF_HOME") or cache / "huggingface").expanduser()
+    home = expanded(env.get("HF_HOME") or cache / "huggingface")
     try:
-        token = Path(env.get("HF_TOKEN_PATH") or home / "token").expanduser()
+        token = expanded(env.get("HF_TOKEN_PATH") or home / "token")
         return token.stat().st_size > 0
     except OSError:
         return False

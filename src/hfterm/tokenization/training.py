@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from hfterm.errors import HftermError
 from hfterm.hub.texts import TextSource
 from hfterm.job import Job
+from hfterm.paths import expanded
 from hfterm.tokenization.detached import run_detached
 from hfterm.tokenization.loading import LoadedTokenizer, load
 from hfterm.tokenization.recipes import ROLES, blank
@@ -44,7 +45,7 @@ def train(source: str, options: TrainOptions, out: Path, job: Job) -> Trained:
         HftermError: `out` exists or can't be written, no texts, impossible options, disk full.
         Cancelled: nothing is left behind.
     """
-    out = out.expanduser().absolute()
+    out = expanded(out).absolute()
     _refuse(options, out)
     parent = load(options.parent, job) if options.parent else None
     if options.algorithm == "parent" and parent is not None:

@@ -5,11 +5,10 @@ Standard library only.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from hfterm.hub import starter
+from hfterm.paths import expanded
 from hfterm.training.recipe import Recipe
 
 
@@ -28,7 +27,7 @@ def anchored(recipe: Recipe) -> Recipe:
 def _path(ref: str) -> str:
     if not ref or starter.is_starter(ref):
         return ref
-    path = Path(ref).expanduser()
+    path = expanded(ref)
     try:
         here = path.exists() or any(sign in ref for sign in "*?[")
     except (OSError, ValueError):  # a name that no path can have

@@ -8,6 +8,7 @@ from pathlib import Path
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.refs import HUB_ID, installed
+from hfterm.paths import expanded
 from hfterm.training.rows import shown
 
 BUILDERS = {
@@ -35,7 +36,7 @@ def local_files(ref: str) -> list[str]:
     if ref.endswith(".py"):
         raise script_error(ref)
     try:
-        path = Path(ref).expanduser()
+        path = expanded(ref)
         is_file, is_dir = path.is_file(), path.is_dir()
         globbed = (
             sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # absolute ones as well

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from hfterm.errors import HftermError
+from hfterm.paths import expanded
 from hfterm.training.recipe import Recipe
 from hfterm.training.run_files import WORKER
 
@@ -23,7 +24,7 @@ def worker_command(folder: Path, recipe: Recipe) -> list[str]:
         return [sys.executable, "-m", WORKER, str(folder)]
     command = [sys.executable, "-m", "accelerate.commands.launch"]
     if training.accelerate_config:
-        config = Path(training.accelerate_config).expanduser()
+        config = expanded(training.accelerate_config)
         if not config.is_file():
             raise HftermError(
                 "not-found", f"There is no file {training.accelerate_config}.",

@@ -21,6 +21,7 @@ from hfterm.hub.model_source import ModelSource
 from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models.opening import OFFSET_POSITIONS
+from hfterm.paths import expanded
 from hfterm.system import reach
 from hfterm.system.disk import size_text
 from hfterm.training.code_model import adapter_error, no_tokenizer
@@ -120,7 +121,7 @@ def _gpu(number: int) -> bool:
 
 
 def _check_file(name: str) -> None:
-    if not Path(name).expanduser().is_file():
+    if not expanded(name).is_file():
         raise HftermError(
             "not-found",
             f"There is no file {name}.",

@@ -18,6 +18,7 @@ from textual.worker import get_current_worker
 
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job
+from hfterm.paths import expanded
 from hfterm.widgets.data_grid import GridSource
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.modals import Modal
@@ -150,7 +151,7 @@ class ExportModal(Modal[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Write."""
         if event.value.strip():
-            self._write(Path(event.value.strip()).expanduser())
+            self._write(expanded(event.value.strip()))
 
     @work(thread=True, group="export", exclusive=True, exit_on_error=False)
     def _write(self, path: Path) -> None:

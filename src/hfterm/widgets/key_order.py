@@ -5,7 +5,7 @@ field by then; a key with a binding climbs back up to the application first, and
 characters typed after it are long there: `abc⌫⌫de` in one packet becomes `abc`, and what follows a
 `Tab` goes into the field that was left. Over a slow connection keys do come in one packet.
 
-Nor does a letter act before the field that it is typed into is there: it would be a key.
+Nor does a key act before what it is for is there: a window's list, the field of a screen.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class KeysInOrder(OwnFaults):
 
     def takes(self, event: events.Key | events.Paste) -> bool:
         """Whether what it is for is there; else it waits, and all that come after it."""
-        return True
+        return self.screen.is_mounted
 
     async def _take(self, event: events.Key | events.Paste) -> None:
         self.last_key = time.monotonic()

@@ -15,6 +15,7 @@ from textual.widgets import Input, Label, Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
 from hfterm.engine.requests import KnownModel
+from hfterm.paths import expanded
 from hfterm.text import displayable, elide_middle, foreign
 
 T = TypeVar("T")
@@ -114,7 +115,7 @@ class CodeModal(Modal[None]):
     def _save(self, path: str | None) -> None:
         if path is None:
             return
-        target = Path(path).expanduser()
+        target = expanded(path)
         try:
             with target.open("x", encoding="utf-8") as file:
                 file.write(self.code)

@@ -15,6 +15,7 @@ from hfterm.hub import starter
 from hfterm.hub.refs import cached_models
 from hfterm.hub.text_document import TextDocument
 from hfterm.job import Job
+from hfterm.paths import expanded
 from hfterm.tokenization import encoding, types, views
 
 HANDLERS = Registry()
@@ -165,7 +166,7 @@ def train_tokenizer(request: ask.TrainTokenizer, job: Job) -> views.Trained:
     """A new tokenizer."""
     from hfterm.tokenization import training
 
-    return training.train(request.source, request.options, Path(request.out).expanduser(), job)
+    return training.train(request.source, request.options, expanded(request.out), job)
 
 
 @HANDLERS.answers(ask.AuditText)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -14,6 +13,7 @@ from textual.widgets import Input, Label
 from hfterm.engine.attention_requests import WriteAttention
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
+from hfterm.paths import full_path
 from hfterm.screens.attention.sight import Sight
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.job_line import JobLine
@@ -61,7 +61,7 @@ of the metric. `Tab` goes to the choice, `←` `→` change it, `Enter` writes.
     def action_write(self) -> None:
         """Write, from the name as from the choice."""
         if name := self.query_one(Input).value.strip():
-            self._write(str(Path(name).expanduser().absolute()))
+            self._write(full_path(name))
 
     @work(group="figure", exclusive=True, exit_on_error=False)
     async def _write(self, path: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -16,6 +15,7 @@ from textual.timer import Timer
 from hfterm.engine.client import EngineStatus
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.paths import full_path
 from hfterm.screens.engines import Engines
 from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.screens.start import StartOptions
@@ -326,7 +326,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
 
     def open_document(self, path: str) -> None:
         """Show the tokens of a whole file."""
-        full = str(Path(path).expanduser().absolute())
+        full = full_path(path)
         self._load(replace(self.subject, path=full, pair=None))
 
     def action_new_text(self) -> None:

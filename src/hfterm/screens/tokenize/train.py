@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import msgspec
 from textual import on
@@ -15,6 +14,7 @@ from textual.widgets import Button, Input, Static
 from hfterm import paths
 from hfterm.engine.requests import TrainTokenizer
 from hfterm.hub import starter
+from hfterm.paths import expanded
 from hfterm.screens.tokenize.page import ModelWanted, Subject, TokenizePage
 from hfterm.text import foreign, token_label
 from hfterm.tokenization.code import train_code
@@ -135,7 +135,7 @@ pipeline. `Open the new one` opens the new tokenizer.
         """The file behind the source, for a script."""
         source = self._text("source")
         found = starter.starter_path(source) if starter.is_starter(source) else None
-        return str(found or Path(source).expanduser())
+        return str(found or expanded(source))
 
     def code(self) -> str:
         """The same training."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -19,6 +18,7 @@ from hfterm import paths
 from hfterm.engine.training_requests import CheckRecipe, CostRecipe, PreviewRecipe, ProbeRecipe
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.paths import expanded
 from hfterm.screens.train.page import PreviewMade, RunsStarted, TrainPage
 from hfterm.text import foreign
 from hfterm.training import run_control
@@ -362,14 +362,14 @@ def _here(ref: str) -> bool:
 
 
 def _write(told: str, text: str) -> None:
-    path = Path(told).expanduser()
+    path = expanded(told)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
 
 
 def _read(told: str) -> Recipe:
     """The recipe of a path, or of a name that was saved here."""
-    path = Path(told).expanduser()
+    path = expanded(told)
     if not path.exists() and not path.suffix and "/" not in told:
         path = paths.recipes_dir() / f"{told}.toml"
     return read_recipe(path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from hfterm.errors import HftermError
+from hfterm.paths import expanded
 from hfterm.training.curves import CurveSource
 from hfterm.training.foreign.llamafactory import LlamaFactoryLog
 from hfterm.training.foreign.tensorboard import TensorBoardRun
@@ -84,7 +85,7 @@ def detect(path: str | Path) -> ForeignSource:
         HftermError: nothing is recognised, or several runs are.
     """
     found = detect_all(path)
-    place = Path(path).expanduser()
+    place = expanded(path)
     live = [source for source in found if source.kind != "trainer"]
     here = [source for source in live if place in (source.path, _folder(source))]
     saved = [source for source in found if source.kind == "trainer" and source.path == place]
@@ -105,7 +106,7 @@ def detect_all(path: str | Path) -> list[ForeignSource]:
     Raises:
         HftermError: there is none.
     """
-    place = Path(path).expanduser()
+    place = expanded(path)
     try:
         if not place.exists():
             raise HftermError("not-found", f"There is no {path}.", "Check the path.")
