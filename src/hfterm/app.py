@@ -274,7 +274,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
             screen.engine_changed(status)
 
     def _model_engine_status(self, status: EngineStatus) -> None:
-        if status.phase == "dead":
+        if status.phase in ("dead", "off"):
             self._show_loaded(None)
         for screen in self._workbench_screens():
             screen.model_engine_changed(status)

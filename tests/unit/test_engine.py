@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,9 +21,16 @@ from hfterm import paths
 from hfterm.engine import protocol
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.engine.protocol import LENGTH
-from hfterm.engine.requests import EncodeFile, EncodeText, ListModels, PeekTokenizer
+from hfterm.engine.requests import (
+    EncodeFile,
+    EncodeText,
+    ListModels,
+    PeekTokenizer,
+    RenderTemplate,
+)
 from hfterm.errors import HftermError
 from hfterm.job import Progress
+from hfterm.tokenization.views import Message
 from waiting import gone, until, wait_until
 
 WORDS = "The engine counts 12,345 tokens while nobody waits; 你好 नमस्ते.\n"
@@ -109,6 +117,32 @@ async def test_text_that_is_no_unicode_is_said_before_it_is_sent(
     assert (await engine.call(quick(model))).characters == 5
 
 
+async def test_an_error_in_words_that_are_no_unicode_is_still_an_answer(
+    engine: EngineClient, zoo: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(zoo["characters"], tmp_path / "refuses")
+    template = "{{ raise_exception('no \\ud800 roles') }}"
+    (folder / "chat_template.jinja").write_text(template)
+    asked = RenderTemplate(ref=str(folder), messages=[Message("user", "hello")])
+    for _ in range(2):  # its lane lives on
+        with pytest.raises(HftermError) as caught:
+            await engine.call(asked)
+        assert caught.value.kind == "template-refused"
+        assert "no ? roles" in caught.value.message
+
+
+async def test_what_is_stopped_while_it_waits_is_answered(engine: EngineClient, model: str) -> None:
+    first, _ = await begin(engine, quick(model, LONG))
+    stop = asyncio.Event()
+    second = asyncio.create_task(engine.call(quick(model), stop=stop))
+    stop.set()
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(HftermError) as caught:
+        await second
+    assert caught.value.kind == "cancelled"
+
+
 async def test_progress_comes_in_order_and_ends_whole(engine: EngineClient, model: str) -> None:
     events: list[Progress] = []
     text = LONG[:2_000_000]
@@ -121,13 +155,17 @@ async def test_progress_comes_in_order_and_ends_whole(engine: EngineClient, mode
 
 
 async def test_a_fault_in_the_callers_progress_is_the_callers_alone(
-    engine: EngineClient, model: str
+    engine: EngineClient, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def faulty(_: Progress) -> None:
         raise LookupError("the widget is gone")
 
+    sent: list[object] = []
+    send = engine._send
+    monkeypatch.setattr(engine, "_send", lambda message: (sent.append(message), send(message)))
     with pytest.raises(LookupError):
         await engine.call(quick(model, LONG[:1_000_000]), faulty)
+    assert any(isinstance(message, protocol.Cancel) for message in sent)
     assert (await engine.call(quick(model))).characters == 5
 
 
@@ -216,6 +254,7 @@ async def test_what_is_under_way_hears_that_the_end_was_asked_for(
     assert caught.value.kind == "unloaded"
     assert "SIGKILL" not in str(caught.value)
     assert recording.status.phase == "off"
+    assert "dead" not in [state.phase for state in recording.states]
     assert (await recording.call(quick(model))).characters == 5
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -79,6 +80,7 @@ class EngineClient:
         self._writer: asyncio.StreamWriter | None = None
         self._reader_task: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
+        self._let_go: subprocess.Popen[bytes] | None = None
 
     @property
     def log_file(self) -> Path:
@@ -224,6 +226,7 @@ class EngineClient:
             except Exception as error:  # noqa: BLE001
                 # the caller's own fault is the caller's: the others go on being read
                 pending.future.set_exception(error)
+                self._send(protocol.Cancel(message.id))
         elif isinstance(message, protocol.Done):
             pending.future.set_result(message.result)
         else:
@@ -238,7 +241,10 @@ class EngineClient:
             self._writer = None
         ended = f"The engine process ended ({why})."
         self._fail_all(HftermError("engine-died", ended, "F5 starts it again."))
-        self._set(EngineStatus("dead", None, why, self.status.restarts, killed))
+        if process is self._let_go:
+            self._set(EngineStatus("off"))
+        else:
+            self._set(EngineStatus("dead", None, why, self.status.restarts, killed))
 
     def _fail_all(self, error: HftermError) -> None:
         for pending in self._pending.values():
@@ -268,10 +274,12 @@ class EngineClient:
 
         What is under way fails as ``unloaded``: its end was asked for, and is no lack of memory.
         """
-        self._fail_all(HftermError("unloaded", "The model was let go.", "F5 loads it again."))
-        self.kill()
-        await self._read_out()
-        self._set(EngineStatus("off"))
+        async with self._starting:  # a request that comes meanwhile is for the next process
+            self._fail_all(HftermError("unloaded", "The model was let go.", "F5 loads it again."))
+            self._let_go = self._process
+            self.kill()
+            await self._read_out()
+            self._set(EngineStatus("off"))
 
     async def _read_out(self) -> None:
         """Wait until the last answer is read. Whoever is cancelled here cancels no reading."""
@@ -288,8 +296,9 @@ class EngineClient:
         self._on_status = None
         self.kill()
         await self._read_out()
-        if self.log_file.exists() and self.log_file.stat().st_size == 0:
-            self.log_file.unlink()
+        with suppress(OSError):  # a log that can't be removed keeps nobody from quitting
+            if self.log_file.stat().st_size == 0:
+                self.log_file.unlink()
 
 
 def _how_it_ended(code: int) -> str:

@@ -93,6 +93,7 @@ class Worker:
     def _answer(self, call: Call) -> None:
         event = self._cancelled[call.id]
         if event.is_set():
+            self._fail(call, "cancelled", "Stopped.")
             return
         handler = self._handlers[call.method]
         job = Job(
@@ -107,28 +108,25 @@ class Worker:
                 job.check()
             self._send(protocol.Done(call.id, protocol.pack(result)))
         except Cancelled:
-            self._send(protocol.Failed(call.id, "cancelled", "Stopped.", ""))
+            self._fail(call, "cancelled", "Stopped.")
         except HftermError as error:
-            self._send(protocol.Failed(call.id, error.kind, error.message, error.remedy))
+            self._fail(call, error.kind, error.message, error.remedy)
         except MemoryError:
-            self._send(
-                protocol.Failed(
-                    call.id, "memory", "The engine ran out of memory.", "Try a smaller text."
-                )
-            )
+            self._fail(call, "memory", "The engine ran out of memory.", "Try a smaller text.")
         except BaseException as error:  # noqa: BLE001
             # Nothing a library raises, Rust panics (BaseException) among them, may end the
             # lane: the client gets a sentence, the log file the traceback.
             traceback.print_exc()
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self._send(
-                protocol.Failed(
-                    call.id,
-                    "internal",
-                    f"{call.method} failed: {type(error).__name__}: {first[:300]}",
-                    "The Logs panel (F8) has the details.",
-                )
-            )
+            self._fail(
+                call, "internal", f"{call.method} failed: {type(error).__name__}: {first[:300]}",
+                "The Logs panel (F8) has the details.",
+            )  # fmt: skip
+
+    def _fail(self, call: Call, kind: str, message: str, remedy: str = "") -> None:
+        # a template's own words, or a file's name, may hold what no message can carry
+        carried = (text.encode("utf-8", "replace").decode() for text in (message, remedy))
+        self._send(protocol.Failed(call.id, kind, *carried))
 
     def _reporter(self, id_: int) -> Callable[[Progress], None]:
         last = 0.0

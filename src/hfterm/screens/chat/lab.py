@@ -73,7 +73,10 @@ the table, `alt+w` writes the chart.
 
     @on(Input.Submitted)
     def again(self) -> None:
-        """Measure."""
+        """Measure; one measuring would take the processor, and the model, from another."""
+        if self.busy:
+            self.notice.show("The ways are being measured.", "Esc stops that.", "note")
+            return
         spec = self.session.spec
         ways = self._value("ways").replace(",", " ").split()
         unknown = [way for way in ways if way not in (*WAYS, "gguf")]
