@@ -307,11 +307,13 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         with suppress(TimeoutError):
             # a screen that closes while it is being filled looks for what is gone already
             await asyncio.wait_for(self._filled.wait(), FILLED_WITHIN)
-        if self.workbench is not None:
-            self.keeper.note(self.workbench)
-        await self.keeper.keep()
-        await self._close_engines()
-        self.exit()
+        try:
+            if self.workbench is not None:
+                self.keeper.note(self.workbench)
+            await self.keeper.keep()
+            await self._close_engines()
+        finally:
+            self.exit()
 
     async def on_unmount(self) -> None:
         """However the application ends, no process stays behind."""
@@ -330,8 +332,8 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
     # -- actions -------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Ctrl+E exports the screen's table, but is left to a window that is over it."""
-        if action == "export" and isinstance(self.screen, ModalScreen):
+        """A screen's own, which is left alone while a window is over it."""
+        if action in ("export", "open_in") and isinstance(self.screen, ModalScreen):
             return False
         return super().check_action(action, parameters)
 

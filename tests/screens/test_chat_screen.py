@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from hfterm import paths
 from hfterm.app import HftermApp
 from hfterm.chat.conversations import ConversationStore
 from hfterm.chat.types import LlmSpec, Message, Sampling
+from hfterm.errors import HftermError
 from hfterm.screens.chat.history import HistoryPage
 from hfterm.screens.chat.lab import LabPage
 from hfterm.screens.chat.load_modal import ChatLoadModal
+from hfterm.screens.chat.page import ConversationWanted
 from hfterm.screens.chat.screen import ChatScreen
 from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
@@ -599,3 +602,52 @@ async def test_a_long_answer_says_how_far_it_is_when_its_head_is_out_of_sight(
             assert "F5 goes on with it, alt+g asks anew" in shown(app)
             assert "· Enter sends" in shown(app)
             await settled(pilot, lambda: view.size.height == view._body.size.height + 1, "no room")
+
+
+async def test_an_edit_that_was_begun_is_left_with_its_conversation(make_app: MakeApp) -> None:
+    file = paths.data_dir() / "conversations.sqlite"
+    file.parent.mkdir(parents=True)
+    with closing(ConversationStore.open(file)) as kept:
+        spec = LlmSpec(ref="smollm2")
+        first, second = (kept.create(name, spec, Sampling(), "") for name in ("one", "two"))
+        kept.add(first, None, "user", "about cats")
+        kept.add(second, None, "user", "about dogs")
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+        screen(app).post_message(ConversationWanted(first))
+        await settled(pilot, lambda: "about cats" in shown(app))
+        await pilot.press("alt+m")
+        await settled(pilot, lambda: "Another message instead" in shown(app))
+        assert talk(app).composer.message == "about cats"
+        await pilot.press("escape")  # given up
+        await settled(pilot, lambda: "Another message instead" not in shown(app))
+        assert not talk(app).composer.message
+        await pilot.press("alt+m")
+        await settled(pilot, lambda: "Another message instead" in shown(app))
+        screen(app).post_message(ConversationWanted(second))
+        await settled(pilot, lambda: "about dogs" in shown(app))
+        assert "Another message instead" not in shown(app)
+        assert talk(app)._editing is None
+
+
+async def test_a_store_that_is_damaged_is_said_and_outlived(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(mode="chat", model="smollm2")
+    async with app.run_test(size=SIZE) as pilot:
+        await ready(pilot)
+
+        def damaged(*_: object) -> object:
+            raise HftermError("damaged", "The file of conversations is damaged.", "Restore it.")
+
+        monkeypatch.setattr(ConversationStore, "path", damaged)
+        session = screen(app).session
+        assert session is not None
+        session.conversation = session.store.create("x", session.spec, Sampling(), "")
+        screen(app).post_message(ConversationWanted(session.conversation))
+        await settled(pilot, lambda: "The file of conversations is damaged" in shown(app))
+        assert screen(app).place().ref == "smollm2"  # which is asked each second
+        await pilot.press("f4")
+        await settled(pilot, lambda: isinstance(screen(app).page, TokensPage))
+        await settled(pilot, lambda: "The file of conversations is damaged" in shown(app))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -1007,11 +1008,17 @@ async def test_a_run_that_goes_on_is_followed(make_app: MakeApp) -> None:
 
 
 async def test_a_run_without_a_word_is_said_to_be_silent(make_app: MakeApp) -> None:
-    make_run("silent", "running", steps=30)
+    path = make_run("silent", "running", steps=30)
     app = make_app(mode="train")
     async with app.run_test(size=SIZE) as pilot:
         await settled(pilot, lambda: "No step for" in notice(app), "the stall")
         assert "the log (b)" in notice(app)
+        write_lines(path / files.METRICS, metric_rows(31, begin=time.time() - 1, total=120))
+        state = msgspec.structs.replace(
+            files.state_of(path), status="finished", supervisor=None, worker=None
+        )
+        files.write_struct(path / files.STATE, state)
+        await settled(pilot, lambda: "No step for" not in notice(app), "it is over")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -157,6 +158,9 @@ def test_folders_are_looked_through(tmp_path: Path, cache: Path) -> None:
 
 @pytest.mark.usefixtures("cache")
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    assert list_library(Job(), [str(tmp_path / "no"), "~nobody-here"]).problems[1:] == [
+        "There is no folder ~nobody-here."
+    ]
     assert list_library(Job(), [str(tmp_path / "no")]).problems == [
         f"There is no folder {tmp_path / 'no'}."
     ]
@@ -274,3 +278,17 @@ def test_nothing_is_there_at_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     library = list_library(Job())
     assert (library.items, library.parts, library.problems) == ([], 0, [])
     assert library.free is not None
+
+
+def test_a_name_that_is_not_utf_8_hides_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    model(folder / "good")
+    model(Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9")))
+    (Path(os.fsdecode(os.fsencode(folder / "good") + b"/r\xe9.txt"))).write_text("x")
+    library = list_library(Job(), [str(folder)])
+    assert [item.ref for item in library.items if item.place == "folder"] == [str(folder / "good")]
+    (problem,) = library.problems
+    assert "caf\ufffd: its name is not UTF-8; rename it" in problem
+    names = [file.name for file in files_of(str(folder / "good"))]
+    assert "r\ufffd.txt" in names
+    msgspec.msgpack.encode(library)

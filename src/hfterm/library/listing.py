@@ -54,8 +54,9 @@ def list_library(job: Job, folders: Sequence[str] = ()) -> Library:
     for folder in folders:
         job.progress(f"looking at {folder}")
         items += _below(expanded(folder), job, problems)
-    items.sort(key=lambda item: (-item.used, item.ref))
-    return Library(items, free_bytes(paths.hub_cache_dir()), parts, problems)
+    named = [item for item in items if _is_named(item, problems)]
+    named.sort(key=lambda item: (-item.used, item.ref))
+    return Library(named, free_bytes(paths.hub_cache_dir()), parts, problems)
 
 
 def files_of(path: str) -> list[LibraryFile]:
@@ -68,7 +69,7 @@ def files_of(path: str) -> list[LibraryFile]:
     found = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
     files = [
         LibraryFile(
-            str(file.relative_to(place)) if file != place else file.name,
+            _utf8(str(file.relative_to(place)) if file != place else file.name),
             file.stat().st_size,
             is_pickle(file.name),
         )
@@ -141,7 +142,12 @@ def _trained(job: Job, problems: list[str]) -> Iterator[LibraryItem]:
 
 
 def _below(root: Path, job: Job, problems: list[str], depth: int = DEPTH) -> Iterator[LibraryItem]:
-    if not root.is_dir():
+    try:
+        there = root.is_dir()
+    except OSError as error:
+        problems.append(f"{root} can't be read: {error.strerror}.")
+        return
+    if not there:
         problems.append(f"There is no folder {root}.")
         return
 
@@ -165,6 +171,18 @@ def _below(root: Path, job: Job, problems: list[str], depth: int = DEPTH) -> Ite
                 yield item_of(file, DATA_SET, "folder", job)
             elif name.endswith(".gguf") and parts_of(file)[0] == file:
                 yield item_of(file, gguf_facts(file), "folder", job)
+
+
+def _is_named(item: LibraryItem, problems: list[str]) -> bool:
+    """Whether its name is UTF-8. Nothing could open another, and one must not hide the rest."""
+    if _utf8(item.path) == item.path:
+        return True
+    problems.append(f"{_utf8(item.path)}: its name is not UTF-8; rename it to see it here.")
+    return False
+
+
+def _utf8(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _subfolders(folder: Path, problems: list[str]) -> list[Path]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from hfterm.errors import HftermError
 
 if TYPE_CHECKING:
     from hfterm.training.store import Run
@@ -67,6 +70,7 @@ def _list() -> list[Run]:
     runs = store.list_runs()
     # a supervisor that was killed could not start the next of the queue
     if any(run.status == "queued" for run in runs) and not any(run.active for run in runs):
-        run_control.next_of_queue()
+        with suppress(HftermError):  # a disk that is full or read-only: they wait on
+            run_control.next_of_queue()
         runs = store.list_runs()
     return runs

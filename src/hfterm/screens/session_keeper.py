@@ -63,10 +63,10 @@ class SessionKeeper:
         """Take down where the user is."""
         if not screen.settled:
             return
-        place = storable(screen.place())
+        place = screen.place()
         if place.text is not None and len(place.text) > LONGEST_TEXT:
             place = msgspec.structs.replace(place, text=None)
-        self.session = self.session.at(screen.MODE, place)
+        self.session = self.session.at(screen.MODE, storable(place))
 
     async def keep(self) -> None:
         """Write the session, if there is anything new in it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from hfterm.paths import expanded
 from hfterm.session.types import Place, Session
 from hfterm.system.whole_file import write_atomic
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST = 32_000_000
 """Bytes of a file that is read: a larger one was not written here."""
@@ -42,8 +45,8 @@ def storable(place: Place) -> Place:
     changes: dict[str, str | None] = {}
     for field in Place.__struct_fields__:
         value: object = getattr(place, field)
-        if isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-            kept = "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in value)
+        if isinstance(value, str) and _SURROGATE.search(value):
+            kept = _SURROGATE.sub("\ufffd", value)
             changes[field] = kept if field in ("text", "pair") else ""
     return msgspec.structs.replace(place, **changes) if changes else place
 

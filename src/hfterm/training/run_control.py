@@ -187,9 +187,17 @@ def start_all(folders: Sequence[Path], *, queue: bool = False) -> None:
 def _queue_lock() -> Generator[None]:
     """One process at a time takes a run from the queue."""
     root = paths.runs_dir()
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / ".queue.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = (root / ".queue.lock").open("w")
+    except OSError as error:
+        raise HftermError(
+            "not-writable", f"{root} can't be written: {error.strerror}.",
+            "Free some room there, or name another place with XDG_DATA_HOME.",
+        ) from error  # fmt: skip
+    with lock:
+        with suppress(OSError):  # a file system may have no locks at all
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

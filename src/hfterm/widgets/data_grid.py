@@ -22,7 +22,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from hfterm.text import fit
+from hfterm.text import displayable, fit
 from hfterm.widgets.sized import Sized
 
 Tone = Literal["", "dim", "special", "accent", "warning", "error"]
@@ -321,7 +321,7 @@ class DataGrid(Sized, ScrollView, can_focus=True):
         width = self.scrollable_content_region.width  # what is behind a scrollbar is not seen
         scroll_x, scroll_y = self.scroll_offset
         if not len(self.source):
-            text = fit(f" {self.empty}", width) if y == 1 else " " * width
+            text = fit(f" {displayable(self.empty)}", width) if y == 1 else " " * width
             return Strip([Segment(text, self._style("empty"))], width)
         if y == 0:
             cells = [Cell(column.label) for column in self.source.columns]

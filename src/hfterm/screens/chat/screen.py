@@ -203,11 +203,15 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
     @on(GoOnFrom)
     async def _go_on_from(self, event: GoOnFrom) -> None:
         assert self.session is not None
-        said = next((m for m in self.session.path() if m.id == event.message), None)
+        talk = await self._talk()
+        try:
+            said = next((m for m in self.session.path() if m.id == event.message), None)
+            before = self.session.store.tokens(event.message)[: event.at]
+        except HftermError as error:
+            talk.notice.show_error(error)
+            return
         if said is None:
             return
-        before = self.session.store.tokens(event.message)[: event.at]
-        talk = await self._talk()
         talk.go_on_with(said, before, event.token_id)
         talk.composer.focus()
 
@@ -313,19 +317,22 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
             self.show_subject()
 
     def thing(self) -> Thing | None:
-        """The model or its adapter, with the last answer. A server's model is none of this box."""
+        """The model or its adapter, with the last answer."""
+        return Thing(self._ref, self.copy_text()) if self._ref else None
+
+    @property
+    def _ref(self) -> str:
+        """The model or its adapter; empty for a server's, which is none of this box."""
         if self.session is None or self.session.spec.engine == "server":
-            return None
-        spec = self.session.spec
-        ref = spec.adapter or spec.ref
-        return Thing(ref, self.copy_text()) if ref else None
+            return ""
+        return self.session.spec.adapter or self.session.spec.ref
 
     def place(self) -> Place:
         """The conversation, what is being written, and the tab."""
-        thing, session, talk = self.thing(), self.session, self.talk
+        session, talk = self.session, self.talk
         written = talk.composer.message if talk is not None else ""
         return Place(
-            ref=thing.ref if thing is not None else "",
+            ref=self._ref,
             tab=self.tab_title,
             text=written or None,
             conversation=(session.conversation or 0) if session is not None else 0,

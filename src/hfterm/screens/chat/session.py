@@ -155,7 +155,7 @@ class Session:
         note = AnswerNote(model=model_words(self.spec), sampling=self.sampling)
         number = self.store.begin_answer(conversation, parent, prefix, begun, note)
         self.answering = number
-        await started(number)
+        self._stop = asyncio.Event()
         got = 0
 
         def keep(token: Token) -> None:
@@ -164,9 +164,9 @@ class Session:
             self.store.append(number, [token])
             each(token)
 
-        self._stop = asyncio.Event()
         ids = tuple(token.id for token in begun)
         try:
+            await started(number)
             ask = Ask(
                 messages=tuple(self._messages(path)),
                 sampling=self.sampling,

@@ -80,7 +80,14 @@ class TalkPage(ChatPage):
     async def show(self, chosen: int | None = None) -> None:
         """The branch in sight, from its end; with the focus on a turn when one is named."""
         self.live.view = None
-        await self.transcript.show(turns_of(self.session, self.session.path()), chosen)
+        try:
+            path = self.session.path()
+        except HftermError as error:
+            self.notice.show_error(error)
+            return
+        if self._editing is not None and self._editing.id not in {said.id for said in path}:
+            self._edit(None)  # another conversation, or another way that this one went
+        await self.transcript.show(turns_of(self.session, path), chosen)
         self.query_one(SamplingForm).show(self.session.sampling, self.session.system)
         self.post_message(Changed())
 
@@ -127,6 +134,7 @@ class TalkPage(ChatPage):
             number = self.session.edit(editing, text) if editing else self.session.say(text)
         except HftermError as error:
             self.notice.show_error(error)
+            self._edit(None)
             return
         self.composer.clear_message()
         self.composer.call_it(message_words(self.session.info))
@@ -195,6 +203,10 @@ class TalkPage(ChatPage):
     def stop(self) -> bool:
         """Stop the answer and keep the part; a second time it is not waited for."""
         self._waiting = ""
+        if self._editing is not None and not self.busy:
+            self._edit(None)
+            self.composer.clear_message()
+            return True
         return self.session.stop() or super().stop()
 
     # -- the turns -------------------------------------------------------------------------------
@@ -243,11 +255,19 @@ class TalkPage(ChatPage):
         said = self._chosen()
         if said is None or self.busy:
             return
-        self._editing = said
+        self._edit(said)
         self.composer.put(said.content)
-        role = "message" if said.role == "user" else "answer"
-        self.composer.call_it(f"Another {role} instead")
         self.composer.focus()
+
+    def _edit(self, said: ChatMessage | None) -> None:
+        """What is written takes a turn's place; none's any more with None."""
+        self._editing = said
+        if said is None:
+            self.composer.call_it(message_words(self.session.info))
+        else:
+            self.composer.call_it(
+                f"Another {'message' if said.role == 'user' else 'answer'} instead"
+            )
 
     async def action_turn_to(self, by: int) -> None:
         """Another way the conversation went on."""

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from hfterm.errors import HftermError
 from hfterm.screens.chat.page import ChatPage, GoOnFrom
 from hfterm.screens.messages import ModelToOpen, TokenWanted
 from hfterm.text import foreign
@@ -55,7 +56,11 @@ the raw prompt.
     def come(self) -> None:
         """The last answer, unless another was asked for."""
         self.query_one("#tokens-grid").focus()
-        answers = [said for said in self.session.path() if said.role == "assistant"]
+        try:
+            answers = [said for said in self.session.path() if said.role == "assistant"]
+        except HftermError as error:
+            self.notice.show_error(error)
+            return
         known = {said.id for said in answers}
         if answers and self._message not in known:
             self.show_message(answers[-1].id)
@@ -65,7 +70,11 @@ the raw prompt.
     def show_message(self, message: int) -> None:
         """The tokens of an answer."""
         self._message = message
-        self._rows = TokenRows(self.session.store.tokens(message))
+        try:
+            self._rows = TokenRows(self.session.store.tokens(message))
+        except HftermError as error:
+            self.notice.show_error(error)
+            return
         grid = self.query_one("#tokens-grid", DataGrid)
         grid.set_source(self._rows)
         grid.focus()

@@ -281,7 +281,12 @@ files that run code when they are loaded (PyTorch's pickles).
         if item.revisions > 1:
             lines.append(f"All {item.revisions:,} revisions of it go.")
         lines.append(_back_again(item))
-        if not await self.app.push_screen_wait(Confirm("Delete it?", lines)):
+        self._asking += 1  # else a download that ends looks at the library, in place of this
+        try:
+            sure = await self.app.push_screen_wait(Confirm("Delete it?", lines))
+        finally:
+            self._asking -= 1
+        if not sure:
             return
         done = await self.ask(DeleteItem(item=item))
         if done is not None:

@@ -51,6 +51,8 @@ TICK = 0.5
 STALL = 60.0
 """Seconds without a word from a running run after which it is said."""
 
+NO_STEP = "No step for"
+
 BELOW = ("events", "log", "samples", "checkpoints", "system")
 EMPTY = {
     "events": "Nothing happened yet.",
@@ -161,6 +163,8 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
             await read_watched(watched, self.job_line.show)
         except HftermError as error:
             self.notice.show_error(error)
+            if self._watched is watched:
+                self._watched = self._run = None  # whoever chooses it again has it read again
             return
         finally:
             self.job_line.clear()
@@ -214,12 +218,15 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         quiet = time.time() - run.progress.time if run.progress.time else 0.0
         expected = 20 / run.progress.rate if run.progress.rate > 0 else STALL
         stalled = run.status == "running" and quiet > max(STALL, expected)
-        if stalled and not self._stalled:
+        said = self.notice.message.startswith(NO_STEP)
+        if stalled and (said or not self._stalled):
             self.notice.show(
-                f"No step for {duration(quiet)}.",
+                f"{NO_STEP} {duration(quiet)}.",
                 "s asks it to checkpoint and stop, k kills it; the log (b) may say why.",
                 "warning",
             )
+        elif said and not stalled:
+            self.notice.clear()
         self._stalled = stalled
 
     def _follow(self, changed: set[str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hfterm.job import Job, Progress
+from hfterm.system.disk import folder_size
 from hfterm.training.curve_cache import load_cache, read_all
 from hfterm.training.run_files import METRICS
 from hfterm.training.watching import LARGE, cache_of
@@ -53,4 +54,4 @@ def _size(path: Path) -> int:
     own = path / METRICS
     if own.exists():
         return own.stat().st_size
-    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    return folder_size(path, Job()).total
