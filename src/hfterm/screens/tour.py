@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 LINES = (
-    "Type a text: its tokens follow. Tab changes the panel, F3 F4 between tabs.",
-    "F6 chooses the model, on every screen: starter kit, hub cache, a path or a hub id.",
+    "Alt+1: type a text, its tokens follow. Tab changes the panel, F3 F4 between tabs.",
+    "Where a model is open F6 chooses it: starter kit, hub cache, a path or a hub id.",
     "F1 explains what is in sight, with every key; F2 is the Python that does the same.",
     "Ctrl+P lists every action by name. F9 copies, Ctrl+E exports, Ctrl+Q quits.",
     "Alt+1 to Alt+7 change the screen. Alt+2 has the classes a model can be, and their memory.",

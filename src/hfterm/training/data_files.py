@@ -67,7 +67,7 @@ def local_files(ref: str) -> list[str]:
     if ref.startswith(("/", "./", "../", "~")) or path.suffix.lower() in BUILDERS:
         raise HftermError(
             "not-found",
-            f"There is no file {ref}.",
+            f"There is no file {ref}{'' if path.is_absolute() else f' in {Path.cwd()}'}.",
             "Check data.ref; put the file back, or name another.",
         )
     if not HUB_ID.match(ref):

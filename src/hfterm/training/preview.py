@@ -71,7 +71,7 @@ def preview(recipe: Recipe, job: Job | None = None) -> Preview:
             f"{100 * cut / len(lengths):.0f} % of the rows are longer than data.max_length = "
             f"{one.data.max_length} and are cut."
         )
-    if steps < 10:
+    if steps < 10 and not one.training.max_steps:  # else so many were asked for
         told.append(f"It is over after {steps} steps: more rows or epochs, or a smaller batch.")
     return Preview(
         columns=tuple((name, _kind(str(kind))) for name, kind in train.features.items()),

@@ -51,8 +51,6 @@ TICK = 0.5
 STALL = 60.0
 """Seconds without a word from a running run after which it is said."""
 
-NO_STEP = "No step for"
-
 BELOW = ("events", "log", "samples", "checkpoints", "system")
 EMPTY = {
     "events": "Nothing happened yet.",
@@ -218,10 +216,10 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         quiet = time.time() - run.progress.time if run.progress.time else 0.0
         expected = 20 / run.progress.rate if run.progress.rate > 0 else STALL
         stalled = run.status == "running" and quiet > max(STALL, expected)
-        said = self.notice.message.startswith(NO_STEP)
+        said = self.notice.message.startswith("No step for ")
         if stalled and (said or not self._stalled):
             self.notice.show(
-                f"{NO_STEP} {duration(quiet)}.",
+                f"No step for {duration(quiet)}.",
                 "s asks it to checkpoint and stop, k kills it; the log (b) may say why.",
                 "warning",
             )
