@@ -393,6 +393,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         if window is None:
             self.notify("Nothing is open here that another screen could take.", severity="warning")
             return
+        await asyncio.to_thread(window.look)
         wanted = await self.push_screen_wait(window)
         if wanted is not None:
             bench.post_message(wanted)

@@ -10,6 +10,7 @@ from weakref import WeakSet
 import pytest
 from textual import events
 from textual.app import App, ComposeResult
+from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.drivers import linux_driver
 from textual.screen import Screen
@@ -22,9 +23,9 @@ from hfterm.engine.client import EngineClient
 from hfterm.engine.requests import KnownModel
 from hfterm.errors import HftermError
 from hfterm.widgets.any_byte import let_any_byte_through
-from hfterm.widgets.empty_lists import let_lists_be_without_lines
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.modals import Modal, ModelPicker
+from hfterm.widgets.palettes import let_palettes_be
 from hfterm.widgets.tab_page import TabPage
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 from pty_terminal import PtyTerminal
@@ -219,6 +220,20 @@ async def test_what_an_action_says_in_words_is_shown() -> None:
         assert app.return_code is None
 
 
+async def test_a_palette_may_be_open_on_each_screen() -> None:
+    app = TwoModes()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p", "ctrl+p")
+        assert [isinstance(screen, CommandPalette) for screen in app.screen_stack] == [False, True]
+        await app.switch_mode("two")
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, CommandPalette), "another")
+        await pilot.press("escape")
+        await until(lambda: len(app.screen_stack) == 1, "it closes")
+        await app.switch_mode("one")
+        assert isinstance(app.screen, CommandPalette)
+
+
 async def test_a_key_waits_for_the_window_it_is_for() -> None:
     app = TwoModes()
     async with app.run_test():
@@ -279,7 +294,7 @@ async def test_a_list_without_lines_has_no_next_page() -> None:
         def compose(self) -> ComposeResult:
             yield OptionList("one", "two", "three")
 
-    let_lists_be_without_lines()
+    let_palettes_be()
     app = Narrow()
     async with app.run_test() as pilot:
         options = app.query_one(OptionList)

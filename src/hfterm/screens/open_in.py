@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -40,6 +41,7 @@ closes.
     ) -> None:
         super().__init__()
         self._thing = thing
+        self._modes: Sequence[str] = ()
         self._mode = mode
         self._titles = dict(modes)
         self._recent = [r for r in recent if thing is None or r != Recent(thing.ref, mode)]
@@ -53,7 +55,7 @@ closes.
             box.border_title = foreign(f"Open {name}")  # pyright: ignore[reportAttributeAccessIssue]
             box.border_subtitle = "Enter open · Esc close"
             options: list[Option | None] = []
-            for mode in self._modes():
+            for mode in self._modes:
                 assert thing is not None
                 takes = bool(thing.text) and mode in CARRIES_TEXT
                 text, offset = (thing.text, thing.offset) if takes else ("", 0)
@@ -77,15 +79,13 @@ closes.
                 )
             yield OptionList(*options)
 
-    def _modes(self) -> Sequence[str]:
-        """Where else the thing can be opened."""
+    def look(self) -> None:
+        """Find out where else the thing can be opened."""
         if self._thing is None:
-            return ()
-        try:
+            return
+        with suppress(HftermError):  # the screen it was typed on has said so
             modes = fitting(self._thing.ref)
-        except HftermError:  # the screen it was typed on has said so
-            return ()
-        return [mode for mode in modes if mode not in (self._mode, "library")]
+            self._modes = [mode for mode in modes if mode not in (self._mode, "library")]
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Answer with what is to be opened."""

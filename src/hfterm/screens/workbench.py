@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hfterm.system.samples import SystemSample
     from hfterm.training.store import Run
     from hfterm.widgets.data_grid import GridSource
+    from hfterm.widgets.modals import Modal
     from hfterm.widgets.tab_page import TabPage
 
 
@@ -192,7 +193,7 @@ class WorkbenchScreen(Screen[None]):
         """What is open here, as another screen can take it; None when nothing is."""
         return None
 
-    def open_window(self) -> ModalScreen[Message | None] | None:
+    def open_window(self) -> Modal[Message | None] | None:
         """The window that says where to open what is open here; None when nothing is."""
         from hfterm.screens.open_in import OpenIn
 

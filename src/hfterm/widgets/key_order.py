@@ -17,10 +17,10 @@ from textual import events
 from textual.message_pump import MessagePump
 
 from hfterm.widgets.any_byte import let_any_byte_through
-from hfterm.widgets.empty_lists import let_lists_be_without_lines
 from hfterm.widgets.gone_watchers import forget_gone_watchers
 from hfterm.widgets.own_closing import let_windows_close_only_themselves
 from hfterm.widgets.own_faults import OwnFaults
+from hfterm.widgets.palettes import let_palettes_be
 
 PATIENCE = 0.25
 """Seconds a key may take before the next one acts all the same: a widget that was closed by it
@@ -40,7 +40,7 @@ class KeysInOrder(OwnFaults):
         let_any_byte_through()
         let_windows_close_only_themselves()
         forget_gone_watchers()
-        let_lists_be_without_lines()
+        let_palettes_be()
         super().__init__(ansi_color=ansi_color)
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0

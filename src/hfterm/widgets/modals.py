@@ -45,6 +45,9 @@ class Modal(ModalScreen[T]):
     Modal VerticalScroll { height: auto; max-height: 100%; }
     """
 
+    def look(self) -> None:
+        """Find out what it shows of a disk; called beside the interface, before it opens."""
+
     def action_close(self) -> None:
         """Close without an answer."""
         self.dismiss(None)

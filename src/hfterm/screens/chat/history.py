@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +14,7 @@ from textual.widgets import Input
 
 from hfterm.chat.conversation_files import export_conversation, import_conversations
 from hfterm.errors import HftermError
+from hfterm.job import Progress
 from hfterm.paths import full_path
 from hfterm.screens.chat.page import ChatPage, ConversationWanted
 from hfterm.widgets.conversation_table import ConversationRows
@@ -133,7 +135,7 @@ conversations from one.
             Prompt("Rename", "Enter renames, Esc closes.", row.title)
         )
         if title:
-            self._do(lambda: self.session.store.rename(chosen, title))
+            await self._do("renaming", lambda: self.session.store.rename(chosen, title))
 
     @work(group="history-window", exclusive=True, exit_on_error=False)
     async def action_delete(self) -> None:
@@ -148,7 +150,7 @@ conversations from one.
         if await self.app.push_screen_wait(Confirm("Delete the conversation?", lines)):
             if self.session.conversation == chosen:
                 self.session.new()
-            self._do(lambda: self.session.store.delete(chosen))
+            await self._do("deleting", lambda: self.session.store.delete(chosen))
 
     @work(group="history-window", exclusive=True, exit_on_error=False)
     async def action_write(self) -> None:
@@ -161,8 +163,8 @@ conversations from one.
         path = await self.app.push_screen_wait(
             Prompt("Write the conversation", "A path that ends in .md or .json.", "chat.md")
         )
-        if path and self._do(
-            lambda: export_conversation(self.session.store, chosen, full_path(path))
+        if path and await self._do(
+            "writing", lambda: export_conversation(self.session.store, chosen, full_path(path))
         ):
             self.notice.show(f"Wrote {full_path(path)}.", severity="note")
 
@@ -175,14 +177,20 @@ conversations from one.
             Prompt("Take conversations from a file", "A path: .md, .json or .jsonl.", "", "path")
         )
         if path:
-            self._do(lambda: import_conversations(self.session.store, full_path(path)))
+            await self._do(
+                "reading", lambda: import_conversations(self.session.store, full_path(path))
+            )
 
-    def _do(self, what: Callable[[], object]) -> bool:
+    async def _do(self, doing: str, what: Callable[[], object]) -> bool:
+        """Beside the interface: a file may be long, and the disk slow."""
+        self.job_line.show(Progress(doing))
         try:
-            what()
+            await asyncio.to_thread(what)
         except HftermError as error:
             self.notice.show_error(error)
             return False
+        finally:
+            self.job_line.clear()
         self.notice.clear()
         self.look()
         return True

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from hfterm.library.types import LibraryItem
@@ -30,6 +29,7 @@ from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
 from hfterm.text import foreign
+from hfterm.widgets.modals import Modal
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 
@@ -186,7 +186,7 @@ brings more from the hub. `F5` looks again.
         """What is here."""
         self.action_go_to_tab(THINGS)
 
-    def open_window(self) -> ModalScreen[Message | None] | None:
+    def open_window(self) -> Modal[Message | None] | None:
         """The screens for the thing under the cursor; else as everywhere."""
         from hfterm.screens.library.open_in import OpenItemIn
 

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from hfterm.errors import HftermError
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from hfterm.screens.train.preview import PreviewPage
     from hfterm.training.preview_types import Preview
     from hfterm.training.store import Run
+    from hfterm.widgets.modals import Modal
 
 TITLES = ("New", "Preview", "Runs", "Monitor", "Compare")
 NEW, PREVIEW, RUNS, MONITOR, COMPARE = range(len(TITLES))
@@ -320,7 +320,7 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         if page is not None and page.children:
             page.show_runs(runs)
 
-    def open_window(self) -> ModalScreen[Message | None] | None:
+    def open_window(self) -> Modal[Message | None] | None:
         """What can be done with the run that is chosen; else as everywhere."""
         from hfterm.screens.train.after import AfterModal
         from hfterm.screens.train.run_actions import RunPage

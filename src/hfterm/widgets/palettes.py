@@ -1,14 +1,17 @@
-"""A list that has no room has no lines to page over.
+"""The command palette: where there is no room for its list, and where one is open elsewhere.
 
 In a terminal of some 40 columns the command palette's list gets no width, and so Textual computes
 no lines for it. `PageDown` looks for the highlighted one all the same: a `KeyError` that ends the
-application.
+application. And every palette has the same id, which no two in one application may have: one that
+was left open on another screen is in the way.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
+from textual.app import App
+from textual.command import CommandPalette
 from textual.widgets import OptionList
 
 _move_page = OptionList._move_page  # pyright: ignore[reportPrivateUsage]
@@ -19,6 +22,12 @@ def _move_where_lines_are(self: OptionList, direction: Literal[-1, 1]) -> None:
         _move_page(self, direction)
 
 
-def let_lists_be_without_lines() -> None:
-    """Put it in the place of Textual's. A test fails when what it stands on moves."""
+def _open_another(self: App[object]) -> None:
+    if self.use_command_palette and not isinstance(self.screen, CommandPalette):
+        self.push_screen(CommandPalette())
+
+
+def let_palettes_be() -> None:
+    """Put these in the place of Textual's. A test fails when what they stand on moves."""
     OptionList._move_page = _move_where_lines_are  # pyright: ignore[reportPrivateUsage]
+    App.action_command_palette = _open_another
