@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -42,6 +43,7 @@ from hfterm.widgets.terminal_clipboard import TerminalClipboard
 
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
+    from hfterm.system.freeze_watch import FreezeWatch
     from hfterm.system.samples import Sampler, SystemSample
     from hfterm.training.store import Run
 
@@ -86,6 +88,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         self._start = start or StartOptions()
         self._problems = list(problems)
         self._sampler: Sampler | None = None
+        self._freezes: FreezeWatch | None = None
         self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
         self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
@@ -161,10 +164,23 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
             gc.collect()
             gc.freeze()
             self.set_interval(SAMPLE_EVERY, QuietCollection(lambda: self.last_key).look)
+            self._watch_for_freezes()
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
         if self.keeper.file is not None:
             self.set_interval(KEEP_EVERY, self._keep_session)
+
+    def _watch_for_freezes(self) -> None:
+        from hfterm.system.freeze_watch import FreezeWatch
+
+        self._freezes = watch = FreezeWatch(paths.logs_dir() / f"frozen-{os.getpid()}.log")
+        self.set_interval(SAMPLE_EVERY, watch.beat)
+
+        def on_purpose(_: App[object]) -> None:
+            """An editor has the terminal, and holds everything up."""
+            watch.stop()
+
+        self.app_suspend_signal.subscribe(self, on_purpose, immediate=True)
 
     def _show_tour(self) -> None:
         for screen in self._workbench_screens():
@@ -318,6 +334,8 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
     async def on_unmount(self) -> None:
         """However the application ends, no process stays behind."""
         await self._close_engines()
+        if self._freezes is not None:
+            self._freezes.stop()
 
     async def _close_engines(self) -> None:
         await self.engine.close()

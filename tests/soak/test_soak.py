@@ -375,10 +375,11 @@ class Soak:
             self.terminal.settle(1, 10)
         after = bytes(self.terminal.raw).rpartition(b"\x1b[?1049l")[2]
         words = ESCAPES.sub(b"", after).decode("utf-8", "replace")[-20_000:]
+        stood = [log.read_text("utf-8", "replace") for log in paths.logs_dir().glob("frozen-*")]
         return "\n".join(
             [f"HFTERM_SOAK_SEED={SEED}, after {self.minute:.1f} min; the last actions:",
              *self.done, "on screen:", self.terminal.text, "after it ended:", words,
-             "the interface:", str(self.interface)]
+             "it stood still:", *stood, "the interface:", str(self.interface)]
         )  # fmt: skip
 
 
