@@ -157,7 +157,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
                         markup=False)  # fmt: skip
         self._say_gone()
         self._show_tour()
-        if self.alone:
+        if self.alone and self.is_running:  # else it is ended by now
             from hfterm.widgets.quiet_collection import QuietCollection
 
             # what start-up made stays: not looking at it again keeps collections short
@@ -350,8 +350,8 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
     # -- actions -------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A screen's own, which is left alone while a window is over it."""
-        if action in ("export", "open_in") and isinstance(self.screen, ModalScreen):
+        """Ctrl+E exports the screen's table, but is left to a window that is over it."""
+        if action == "export" and isinstance(self.screen, ModalScreen):
             return False
         return super().check_action(action, parameters)
 
@@ -399,12 +399,14 @@ class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
         """A screen's name was clicked."""
         await self.action_mode(event.mode)
 
-    @work(group="open-in", exclusive=True, exit_on_error=False)
-    async def action_open_in(self) -> None:
+    def action_open_in(self) -> None:
         """Open what is open here elsewhere."""
-        bench = self.workbench
-        if bench is None or isinstance(self.screen, ModalScreen):
-            return
+        # over a window that waits for a choice, another beginning would let go of the first
+        if self.workbench is not None and not isinstance(self.screen, ModalScreen):
+            self._open_in(self.workbench)
+
+    @work(group="open-in", exclusive=True, exit_on_error=False)
+    async def _open_in(self, bench: WorkbenchScreen) -> None:
         self.keeper.note(bench)
         bench.recent = self.keeper.recent
         window = bench.open_window()

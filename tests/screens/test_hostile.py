@@ -15,6 +15,7 @@ from textual.drivers import headless_driver
 from textual.widgets import Input
 
 from corpus import HOSTILE
+from hfterm import paths
 from hfterm.errors import HftermError
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.text import FORBIDDEN
@@ -238,6 +239,7 @@ async def test_errors_of_the_engine(make_app: MakeApp, monkeypatch: pytest.Monke
         await pilot.press("y")
         await settled(pilot, lambda: toasts(app))
         check(app)
+        (paths.logs_dir() / "faults.log").unlink()
 
 
 async def test_log(make_app: MakeApp) -> None:

@@ -62,6 +62,9 @@ class OwnFaults(LateFaults):
 
     def _fatal_error(self) -> None:
         error = self._last_fault
+        if isinstance(error, BrokenPipeError):  # whoever it was drawn for is gone: nobody to tell
+            self._close_messages_no_wait()
+            return
         file = write_down(error)
         said = [
             f"hfterm ended by a fault of its own: {type(error).__name__}: {error}",

@@ -340,8 +340,9 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
         from hfterm.screens.train.monitor import MonitorPage
         from hfterm.screens.train.new import NewPage
 
-        # a form whose fields are still being made is as it was remembered
-        made = (page for page in self.query(NewPage) if page.query("#recipe-also"))
+        # a form whose fields are being made, or taken away, is as it was remembered
+        ends = ("#recipe-task", "#recipe-also")
+        made = (page for page in self.query(NewPage) if all(page.query(end) for end in ends))
         recipe = next((page.draft() for page in made), self.remembered.recipe)
         monitor = next(iter(self.query(MonitorPage)), None)
         run = monitor.current if monitor is not None else None
