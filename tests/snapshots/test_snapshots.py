@@ -13,7 +13,7 @@ from hfterm.screens.tokenize.pages import PAGES
 from hfterm.widgets.modals import ModelPicker
 from hfterm.widgets.starter_offer import StarterOffer
 from hfterm.widgets.text_editor import TextEditor
-from pilot_app import go_to, grid, notice, page, ready, settled, shown, tokenize_screen
+from pilot_app import go_to, grid, notice, page, quiet, ready, settled, shown, tokenize_screen
 
 Compare = Callable[..., bool]
 Steps = Callable[[Pilot[None]], Awaitable[None]]
@@ -153,6 +153,7 @@ def test_modal(
             await settled(
                 pilot, lambda: "Screenshot" in shown(pilot.app) or "Next tab" in shown(pilot.app)
             )
+            await quiet(pilot)  # its lines come a few at a time
 
     assert snap_compare(studio(), terminal_size=size, run_before=open_modal)
 
