@@ -39,6 +39,7 @@ from hfterm.widgets.alt_keys import let_alt_keys_through
 from hfterm.widgets.changed_only import ChangedOnly
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
+from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.terminal_clipboard import TerminalClipboard
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ FILLED_WITHIN = 3.0
 """Seconds that quitting waits for the first screen to be filled, at most."""
 
 
-class HftermApp(TerminalClipboard, ChangedOnly, KeysInOrder):
+class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
     """The workbench."""
 
     TITLE = "hfterm"

@@ -25,7 +25,7 @@ from hfterm.errors import HftermError
 from hfterm.widgets.any_byte import let_any_byte_through
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.modals import Modal, ModelPicker
-from hfterm.widgets.palettes import let_palettes_be
+from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.tab_page import TabPage
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 from pty_terminal import PtyTerminal
@@ -72,7 +72,7 @@ class Window(Modal[str]):
         yield Label("a window")
 
 
-class TwoModes(KeysInOrder):
+class TwoModes(Palettes, KeysInOrder):
     MODES = {"one": Screen, "two": Screen}  # noqa: RUF012
     DEFAULT_MODE = "one"
 
@@ -288,13 +288,12 @@ async def test_a_fault_that_ends_hfterm_is_said_in_words(
 
 
 async def test_a_list_without_lines_has_no_next_page() -> None:
-    class Narrow(App[None]):
+    class Narrow(Palettes):
         CSS = "OptionList { width: 0; height: 5; }"
 
         def compose(self) -> ComposeResult:
             yield OptionList("one", "two", "three")
 
-    let_palettes_be()
     app = Narrow()
     async with app.run_test() as pilot:
         options = app.query_one(OptionList)

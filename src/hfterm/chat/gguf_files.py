@@ -68,7 +68,7 @@ def find_gguf(ref: str) -> Path:
     try:
         path = expanded(ref)
         exists = path.exists()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         raise no_path(ref, error) from error
     if exists:
         return _only(ref, path.resolve()) if path.is_dir() else _file(ref, path.resolve())

@@ -55,7 +55,7 @@ def resolve_model(ref: str, architectures: Container[str]) -> ModelSource:
     try:
         path = expanded(ref)
         exists = path.exists()
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError) as error:
         if not looks_like_a_path:
             raise _nothing(ref) from error
         raise no_path(ref, error) from error

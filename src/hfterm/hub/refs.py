@@ -80,8 +80,8 @@ def resolve(ref: str) -> ResolvedRef:
     try:
         path = expanded(path)
         is_path = looks_like_a_path or path.exists()
-    except (OSError, ValueError, RuntimeError) as error:
-        # a name too long, with a NUL in it, or the home folder of a user there is not
+    except (OSError, ValueError) as error:
+        # a name too long, or with a NUL in it
         if looks_like_a_path:
             raise no_path(ref, error) from error
         is_path = False

@@ -52,8 +52,8 @@ def _place(ref: str) -> Path | None:
         path = expanded(ref)
         if ref and path.exists():
             return path
-    except (OSError, ValueError, RuntimeError):
-        pass  # a name too long, with a NUL in it, or the home folder of a user there is not
+    except (OSError, ValueError):
+        pass  # a name too long, or with a NUL in it
     if "/" in ref and refs.HUB_ID.match(ref) and len(ref) <= refs.LONGEST_ID:
         return _snapshot(ref)
     raise HftermError(

@@ -66,5 +66,5 @@ def without_what_is_gone(place: Place) -> tuple[Place, list[str]]:
 def _is_there(path: str) -> bool:
     try:
         return expanded(path).exists()
-    except (OSError, ValueError, RuntimeError):
+    except (OSError, ValueError):
         return False

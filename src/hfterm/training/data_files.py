@@ -8,7 +8,7 @@ from pathlib import Path
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.refs import HUB_ID, installed
-from hfterm.paths import expanded
+from hfterm.paths import expanded, full_path
 from hfterm.training.rows import shown
 
 BUILDERS = {
@@ -43,7 +43,7 @@ def local_files(ref: str) -> list[str]:
             if any(sign in ref for sign in "*?[") and not is_file
             else None
         )
-    except (OSError, ValueError, RuntimeError):  # a name that no path can have
+    except (OSError, ValueError):  # a name that no path can have
         raise _nothing(ref) from None
     if is_file:
         return [str(path)]
@@ -67,7 +67,7 @@ def local_files(ref: str) -> list[str]:
     if ref.startswith(("/", "./", "../", "~")) or path.suffix.lower() in BUILDERS:
         raise HftermError(
             "not-found",
-            f"There is no file {ref}{'' if path.is_absolute() else f' in {Path.cwd()}'}.",
+            f"There is no file {full_path(ref)}.",
             "Check data.ref; put the file back, or name another.",
         )
     if not HUB_ID.match(ref):

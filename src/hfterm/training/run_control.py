@@ -84,7 +84,7 @@ def with_full_paths(recipe: Recipe) -> Recipe:
         try:
             is_path = is_path or Path(ref).exists()
             return paths.full_path(ref) if is_path else ref
-        except (OSError, ValueError, RuntimeError):  # no name that a path can have
+        except (OSError, ValueError):  # no name that a path can have
             return ref
 
     replace = msgspec.structs.replace

@@ -20,7 +20,6 @@ from hfterm.widgets.any_byte import let_any_byte_through
 from hfterm.widgets.gone_watchers import forget_gone_watchers
 from hfterm.widgets.own_closing import let_windows_close_only_themselves
 from hfterm.widgets.own_faults import OwnFaults
-from hfterm.widgets.palettes import let_palettes_be
 
 PATIENCE = 0.25
 """Seconds a key may take before the next one acts all the same: a widget that was closed by it
@@ -40,7 +39,6 @@ class KeysInOrder(OwnFaults):
         let_any_byte_through()
         let_windows_close_only_themselves()
         forget_gone_watchers()
-        let_palettes_be()
         super().__init__(ansi_color=ansi_color)
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0
@@ -54,18 +52,19 @@ class KeysInOrder(OwnFaults):
         """Keys and pastes wait for the one before them."""
         if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
-        elif self._held:
-            self._held.append(event)
-        elif self._climbing:
-            self._held.append(event)
-            self._held_at = time.monotonic()
-            self._be_patient()
-        elif self.takes(event):
-            await self._take(event)
+        elif self._held or self._climbing or not self.takes(event):
+            self._hold(event)
         else:
-            self._held.append(event)
+            await self._take(event)
+
+    def _hold(self, event: events.Key | events.Paste) -> None:
+        self._held.append(event)
+        if len(self._held) == 1:
             self._held_at = time.monotonic()
-            self.set_timer(LOOK, self._next)
+            if self._climbing:
+                self._be_patient()
+            else:
+                self.set_timer(LOOK, self._next)
 
     def takes(self, event: events.Key | events.Paste) -> bool:
         """Whether what it is for is there; else it waits, and all that come after it."""

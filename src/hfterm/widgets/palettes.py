@@ -22,12 +22,14 @@ def _move_where_lines_are(self: OptionList, direction: Literal[-1, 1]) -> None:
         _move_page(self, direction)
 
 
-def _open_another(self: App[object]) -> None:
-    if self.use_command_palette and not isinstance(self.screen, CommandPalette):
-        self.push_screen(CommandPalette())
+class Palettes(App[None]):
+    """An application whose palette may be open on each of its screens."""
 
+    def __init__(self, *, ansi_color: bool | None = None) -> None:
+        OptionList._move_page = _move_where_lines_are  # pyright: ignore[reportPrivateUsage]
+        super().__init__(ansi_color=ansi_color)
 
-def let_palettes_be() -> None:
-    """Put these in the place of Textual's. A test fails when what they stand on moves."""
-    OptionList._move_page = _move_where_lines_are  # pyright: ignore[reportPrivateUsage]
-    App.action_command_palette = _open_another
+    def action_command_palette(self) -> None:
+        """The palette, which has no id here."""
+        if self.use_command_palette and not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette())
