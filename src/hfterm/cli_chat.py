@@ -16,6 +16,7 @@ from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Message, Sampling, 
 from hfterm.cli_work import AsJson, failed, print_json, print_rows, run_work
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
+from hfterm.system.disk import size_text
 from hfterm.text import displayable
 
 GOODBYE = ("/quit", "/exit", "/bye")
@@ -208,7 +209,7 @@ def _figures(answer: Answer) -> str:
         parts.append(f"{answer.tokens_per_s:.1f} tokens/s")
     parts.append(f"first token {answer.ttft * 1000:.0f} ms")
     if answer.memory:
-        parts.append(f"{answer.memory / 1e6:,.0f} MB")
+        parts.append(size_text(answer.memory))
     if answer.stop_reason != "end":
         parts.append(f"ended by: {answer.stop_reason}")
     return f"[{' · '.join(parts)}]"

@@ -115,8 +115,8 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a run, after a yes."""
+    from hfterm.system.disk import size_text
     from hfterm.training import run_control, store
-    from hfterm.widgets.model_tables import size_text
 
     found = tried(lambda: store.find_run(run))
     size = size_text(store.size_of(found.path))

@@ -163,7 +163,7 @@ async def test_a_download_is_stopped_gone_on_with_checked_and_deleted(
         await settled(pilot, lambda: screen(app).page is page and not page.busy)
         await pilot.press("d")
         await settled(pilot, lambda: isinstance(app.screen, Confirm))
-        assert "It frees 3 MB." in shown(app)
+        assert "It frees 3.0 MB." in shown(app)
         await pilot.press("alt+y")
         await settled(pilot, lambda: "lab/small is deleted" in shown(app))
         assert not (cache / "models--lab--small").exists()

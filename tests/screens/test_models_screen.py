@@ -224,7 +224,7 @@ async def test_load_shows_in_the_status_line_and_unload_clears_it(make_app: Make
         app.screen.query_one("#load-start").focus()
         await pilot.press("enter")
         await settled(pilot, lambda: words(app, "load-state").startswith("loaded"), "the model")
-        assert "● float32 91 MB cpu BertModel" in shown(app)
+        assert "● float32 90.9 MB cpu BertModel" in shown(app)
         assert app.loaded is not None
         await pilot.press("alt+1")
         await settled(pilot, lambda: app.current_mode == "tokenize")

@@ -71,7 +71,7 @@ async def test_logits_probabilities_loss_and_gradients(make_app: MakeApp) -> Non
         assert {row["label"] for row in rows} == {"LABEL_0", "LABEL_1"}
         assert abs(sum(row["probability"] for row in rows) - 1) < 1e-6
         assert "head is new" in words(app, "result-warning")
-        assert "● float32 91 MB cpu BertForSequenceClassification" in shown(app)
+        assert "● float32 90.9 MB cpu BertForSequenceClassification" in shown(app)
         app.screen.query_one("#task-gradients", Choice).focus()
         await pilot.press("right")
         app.screen.query_one("#task-label", Choice).focus()
@@ -332,7 +332,7 @@ async def test_load_options_quantize_and_start_at_random(make_app: MakeApp) -> N
         await pilot.press("3", "enter")
         await settled(pilot, lambda: not isinstance(app.screen, LoadModal))
         await settled(pilot, lambda: len(table(app, "result-grid")) == 3, "three labels")
-        assert "● nf4 29 MB cpu BertForSequenceClassification" in shown(app)
+        assert "● nf4 28.7 MB cpu BertForSequenceClassification" in shown(app)
 
 
 async def test_alt_l_loads_from_within_a_field(make_app: MakeApp) -> None:

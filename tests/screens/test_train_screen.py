@@ -20,6 +20,7 @@ from hfterm.screens import run_watch
 from hfterm.screens.train.after import AfterModal
 from hfterm.screens.train.page import TrainPage
 from hfterm.screens.train.screen import TrainScreen
+from hfterm.system.disk import size_text
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Recipe
@@ -30,7 +31,6 @@ from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.modals import CodeModal, Prompt
-from hfterm.widgets.model_tables import size_text
 from hfterm.widgets.recipe_form import RecipeForm
 from pilot_app import notice, settled, shown, tab, table, toasts
 from run_fixtures import (

@@ -435,7 +435,7 @@ def test_what_is_loaded_in_words() -> None:
         spec=LlmSpec(ref="m"), name="LlamaForCausalLM", dtype="nf4",
         footprint=1_234_000_000, memory=50_000_000,
     )  # fmt: skip
-    assert loaded_words(info) == "LlamaForCausalLM · nf4 · weights 1,234 MB · process 50 MB"
+    assert loaded_words(info) == "LlamaForCausalLM · nf4 · weights 1.2 GB · process 50.0 MB"
     assert loaded_words(LlmInfo(spec=LlmSpec(ref="m"), name="vLLM")) == "vLLM"
 
 

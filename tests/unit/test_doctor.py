@@ -213,7 +213,7 @@ def test_folders(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blob.write_bytes(b"x" * 5000)
     (home / ".local").write_text("in the way")
     checks = look()
-    assert checks["hub cache"].detail.startswith("5 kB in it, ")
+    assert checks["hub cache"].detail.startswith("5.0 kB in it, ")
     assert checks["hub cache"].value == "~/.cache/huggingface/hub"
     assert (checks["runs folder"].status, checks["settings folder"].status) == ("error", "ok")
     assert "~/.local is not a folder" in checks["runs folder"].detail

@@ -235,7 +235,7 @@ def test_too_little_room_is_said_before_anything_is_sent(
     with pytest.raises(HftermError) as caught:
         fetch(plan_download(REF, Job()), Job())
     assert caught.value.kind == "disk-full"
-    assert "needs 3 MB more" in caught.value.message
+    assert "needs 3.0 MB more" in caught.value.message
     assert WEIGHTS not in lab.hub.sent
 
 

@@ -18,7 +18,7 @@ from hfterm.inference.types import Classification, Entity, LabelScore, TaggedTok
 from hfterm.job import Job
 from hfterm.models.types import ConfigEntry, Parameter
 from hfterm.text import FORBIDDEN
-from hfterm.widgets.model_tables import config_rows, parameter_rows, size_text
+from hfterm.widgets.model_tables import config_rows, parameter_rows
 from hfterm.widgets.prediction_tables import detail, tables
 
 TEXTS = some.text(some.characters(exclude_categories=["Cs"]), max_size=40)
@@ -86,12 +86,3 @@ def test_no_table_shows_what_a_terminal_would_obey(name: str, text: str) -> None
     lines = [line for prediction in predictions for line in detail(prediction)]
     forbidden = {chr(code) for code in FORBIDDEN}
     assert all(forbidden.isdisjoint(text) for text in [*cells, *lines])
-
-
-@pytest.mark.parametrize(
-    ("size", "said"),
-    [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (90_868_376, "90.9 MB"),
-     (141_107_412_992, "141.1 GB"), (2_000_000_000_000, "2.0 TB")],
-)  # fmt: skip
-def test_sizes_are_said_as_model_cards_do(size: int, said: str) -> None:
-    assert size_text(size) == said

@@ -22,12 +22,12 @@ def test_the_load_does_not_go_to_and_fro() -> None:
     line = bar._machine
 
     def told(cpu: float, used: int) -> str:
-        bar.show_machine(SystemSample(cpu, used, 1000 * 1024**3, []))
+        bar.show_machine(SystemSample(cpu, used, 1000 * 10**9, []))
         return str(line.content)
 
-    first = told(3.0, 100 * 1024**3)
+    first = told(3.0, 100 * 10**9)
     assert first == "cpu ▁   0 % · ram ▁  100.0/1000.0 GB"
-    assert told(7.0, 105 * 1024**3) == first
-    assert told(9.0, 105 * 1024**3) == "cpu ▁  10 % · ram ▁  100.0/1000.0 GB"
+    assert told(7.0, 105 * 10**9) == first
+    assert told(9.0, 105 * 10**9) == "cpu ▁  10 % · ram ▁  100.0/1000.0 GB"
     assert "10 %" in told(4.0, 100)
-    assert told(1.0, 300 * 1024**3) == "cpu ▁   0 % · ram ▃  300.0/1000.0 GB"
+    assert told(1.0, 300 * 10**9) == "cpu ▁   0 % · ram ▃  300.0/1000.0 GB"

@@ -172,12 +172,9 @@ def test_folder_size_counts_blobs_once(tmp_path: Path) -> None:
 
 
 def test_sizes_as_text() -> None:
-    sizes = [0, 999, 1_000, 999_600, 25_276_514_304, 4_000_000_000_000]
-    assert [size_text(size) for size in sizes] == [
-        "0 B",
-        "999 B",
-        "1 kB",
-        "1 MB",
-        "25.3 GB",
-        "4,000.0 GB",
-    ]
+    for size, text in {
+        0: "0 B", 999: "999 B", 1_000: "1.0 kB", 99_949: "99.9 kB", 99_950: "100 kB",
+        999_600: "1.0 MB", 90_868_376: "90.9 MB", 538_060_672: "538 MB",
+        25_276_514_304: "25.3 GB", 4_000_000_000_000: "4.0 TB", 5_000_000_000_000_000: "5,000 TB",
+    }.items():  # fmt: skip
+        assert size_text(size) == text

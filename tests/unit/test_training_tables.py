@@ -214,7 +214,7 @@ def test_the_machine_with_gpus_and_without() -> None:
     first, second = texts(source)
     assert first["gpus"] == "37 % 8.0 GB · – % –"
     assert second["gpus"] == "–"
-    assert (second["memory"], second["cpu %"]) == ("640.0 MB", "187")
+    assert (second["memory"], second["cpu %"]) == ("640 MB", "187")
 
 
 # -- previews ----------------------------------------------------------------------------------

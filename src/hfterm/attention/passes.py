@@ -20,6 +20,7 @@ from hfterm.attention.types import Side
 from hfterm.errors import HftermError
 from hfterm.inference.loading import trim
 from hfterm.job import Job
+from hfterm.system.disk import size_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -245,7 +246,7 @@ class WholePass(Pass):
             raise HftermError(
                 "too-large",
                 f"{type(model).__name__} only gives all its weights at once, and at {tokens:,} "
-                f"tokens these are {layers * heads * tokens * tokens * 4 / 1e9:.1f} GB.",
+                f"tokens these are {size_text(layers * heads * tokens * tokens * 4)}.",
                 "Take a shorter text, or set “long texts” to truncate.",
             )
         try:

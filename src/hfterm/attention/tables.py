@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from hfterm.attention.types import AttentionSummary, Metric, Side, Token
 from hfterm.errors import HftermError
+from hfterm.system.disk import size_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,8 +114,8 @@ def whole_npz(
         raise HftermError(
             "too-large",
             f"All weights of {axis.layers} × {axis.heads} heads at {len(queries):,} × "
-            f"{len(keys):,} tokens would be {size / 1e9:.1f} GB; {MOST_WEIGHTS / 1e9:.0f} GB "
-            "is the most.",
+            f"{len(keys):,} tokens would be {size_text(size)}; "
+            f"{size_text(MOST_WEIGHTS)} is the most.",
             "Write one head, or take a shorter text.",
         )
 

@@ -20,6 +20,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.job import Job
 from hfterm.system.cgroup import memory_limit
+from hfterm.system.disk import size_text
 from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:
@@ -326,8 +327,8 @@ def _context(spec: LlmSpec, header: GgufHeader) -> int:
         # allocating it succeeds on Linux, and writing to it then ends the process
         raise HftermError(
             "memory",
-            f"Keys and values of {context:,} tokens take {needed / 1e9:.1f} GB, and "
-            f"{free / 1e9:.1f} GB are free.",
+            f"Keys and values of {context:,} tokens take {size_text(needed)}, and "
+            f"{size_text(free)} are free.",
             f"Set the context to {free // 2 // header.per_token:,} or less.",
         )
     return context

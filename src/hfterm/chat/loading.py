@@ -18,10 +18,11 @@ from hfterm.errors import HftermError
 from hfterm.inference.loading import OpenModel, check_blocks, give_back, load_model
 from hfterm.job import Job
 from hfterm.models.devices import devices
-from hfterm.models.memory import gigabytes, weight_sizes
+from hfterm.models.memory import weight_sizes
 from hfterm.models.opening import concrete_of, find, load_config
 from hfterm.models.types import ModelSpec
 from hfterm.paths import expanded
+from hfterm.system.disk import size_text
 from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:
@@ -115,10 +116,10 @@ def no_memory(spec: LlmSpec, job: Job, what: str) -> HftermError:
     if smaller:
         best = max(smaller, key=smaller.__getitem__)
         option = "--dtype" if best == "bfloat16" else "--quant"
-        remedy = f"{best} takes {gigabytes(smaller[best])}: F7, or {option} on the command line."
+        remedy = f"{best} takes {size_text(smaller[best])}: F7, or {option} on the command line."
     return HftermError(
         "memory",
-        f"{what} while {spec.ref} was loaded: its weights take {gigabytes(takes)} that "
+        f"{what} while {spec.ref} was loaded: its weights take {size_text(takes)} that "
         f"way, and {_room(spec.device)}.",
         remedy,
     )
@@ -128,9 +129,9 @@ def _room(device: str) -> str:
     """What there is to take: a limit of the process counts before what is free."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if device == "cpu" and limit != resource.RLIM_INFINITY:
-        return f"a process may take {gigabytes(limit)} in all here (ulimit -v)"
+        return f"a process may take {size_text(limit)} in all here (ulimit -v)"
     free = next((room.free for room in devices() if room.name.startswith(device)), 0)
-    return f"{gigabytes(free)} are free"
+    return f"{size_text(free)} are free"
 
 
 def ends_of(opened: OpenModel) -> frozenset[int]:

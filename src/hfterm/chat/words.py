@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from hfterm.chat.conversation_types import AnswerNote
 from hfterm.chat.types import LlmInfo, LlmSpec
+from hfterm.system.disk import size_text
 
 
 def how_words(spec: LlmSpec) -> str:
@@ -53,9 +54,9 @@ def loaded_words(info: LlmInfo) -> str:
     if info.dtype:
         parts.append(info.dtype)
     if info.footprint:
-        parts.append(f"weights {info.footprint / 1e6:,.0f} MB")
+        parts.append(f"weights {size_text(info.footprint)}")
     if info.memory:
-        parts.append(f"process {info.memory / 1e6:,.0f} MB")
+        parts.append(f"process {size_text(info.memory)}")
     return " · ".join(parts)
 
 

@@ -22,7 +22,7 @@ from hfterm.hub.repo_types import RepoFile, RepoKind, RepoPlan
 from hfterm.hub.starter_pip import Access
 from hfterm.hub.transfer import Download, Remedies, transfer
 from hfterm.job import Job, Progress
-from hfterm.system.disk import free_bytes
+from hfterm.system.disk import free_bytes, size_text
 
 LARGE = 1 << 20
 """Bytes from which a file is brought here: what is smaller is there before one could cancel."""
@@ -185,7 +185,7 @@ def _check_room(plan: RepoPlan) -> None:
     if free is not None and missing > free:
         raise HftermError(
             "disk-full",
-            f"{plan.ref} needs {missing / 1e6:,.0f} MB more, and {free / 1e6:,.0f} MB are free "
+            f"{plan.ref} needs {size_text(missing)} more, and {size_text(free)} are free "
             f"where the cache is ({paths.home_relative(paths.hub_cache_dir())}).",
             "Delete something on the Library screen, or set HF_HOME to a folder with more room.",
         )

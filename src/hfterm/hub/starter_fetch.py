@@ -23,6 +23,7 @@ from hfterm.hub.starter import STARTER, StarterItem, StarterStatus, find, gguf_o
 from hfterm.hub.transfer import Download, transfer
 from hfterm.hub.unpack import unpack
 from hfterm.job import Job
+from hfterm.system.disk import size_text
 
 _CHUNK = 4 * 1024 * 1024
 _NEW = ".new-"
@@ -165,8 +166,8 @@ def _check_space(items: Sequence[StarterItem]) -> None:
     if needed > free:
         raise HftermError(
             "disk-full",
-            f"{', '.join(item.title for item in items)} needs {needed / 1e6:,.0f} MB in "
-            f"{paths.home_relative(paths.starter_dir())}, where {free / 1e6:,.0f} MB are free.",
+            f"{', '.join(item.title for item in items)} needs {size_text(needed)} in "
+            f"{paths.home_relative(paths.starter_dir())}, where {size_text(free)} are free.",
             "Free some space, or set HFTERM_STARTER to a folder elsewhere.",
         )
 

@@ -20,6 +20,7 @@ from hfterm.models.memory_types import (
     Precision,
     Purpose,
 )
+from hfterm.system.disk import size_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +120,7 @@ def judge(plan: MemoryPlan, room: DeviceRoom, plans: Sequence[MemoryPlan] = ()) 
         room: the device.
         plans: the others, among which one that does fit is looked for.
     """
-    needs = f"{gigabytes(plan.total)} of {gigabytes(room.free)} free"
+    needs = f"{size_text(plan.total)} of {size_text(room.free)} free"
     if plan.total <= TIGHT * room.free:
         return MemoryVerdict(room.name, "fits", needs)
     if plan.total <= room.free:
@@ -133,18 +134,13 @@ def judge(plan: MemoryPlan, room: DeviceRoom, plans: Sequence[MemoryPlan] = ()) 
     best = max(fitting, key=lambda other: other.total, default=None)
     weights = sum(part.size for part in plan.parts if part.what == "weights")
     if best is not None:
-        help_ = f"{best.purpose} {best.precision} takes {gigabytes(best.total)}"
+        help_ = f"{best.purpose} {best.precision} takes {size_text(best.total)}"
     elif weights > room.free:
-        help_ = f"the weights alone take {gigabytes(weights)}: a smaller model, or a larger device"
+        help_ = f"the weights alone take {size_text(weights)}: a smaller model, or a larger device"
     else:
         help_ = "a smaller batch or context, or a smaller model"
-    missing = gigabytes(plan.total - room.free)
+    missing = size_text(plan.total - room.free)
     return MemoryVerdict(room.name, "does not fit", f"needs {missing} more; {help_}")
-
-
-def gigabytes(size: int) -> str:
-    """Bytes in GB or MB, with the digits that matter."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 def _nbytes(tensors: Sequence[Tensor], width: int | None = None) -> int:

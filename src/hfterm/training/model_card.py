@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hfterm.errors import HftermError
+from hfterm.system.disk import size_text
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Task
 from hfterm.training.recipe_text import write_recipe
@@ -50,7 +51,7 @@ def model_card(run: Run) -> str:
         "## Results",
         "",
         f"Status: {run.status}, step {run.progress.step:,} of {run.progress.total_steps:,}, "
-        f"{run.state.seconds:.0f} s, peak memory {run.state.peak_memory / 1e6:,.0f} MB.",
+        f"{run.state.seconds:.0f} s, peak memory {size_text(run.state.peak_memory)}.",
         "",
         "| metric | value |",
         "|---|---|",

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from hfterm.chat.measured import Speed, fastest
 from hfterm.chat.types import Token
 from hfterm.models.memory_types import MemoryReport
+from hfterm.system.disk import size_text
 from hfterm.text import displayable, token_label
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows
-from hfterm.widgets.model_tables import FITS, bar, size_text
+from hfterm.widgets.model_tables import FITS, bar
 
 PREDICTED = ("float32", "bfloat16", "int8", "nf4")
 """Ways of loading whose memory is predicted."""

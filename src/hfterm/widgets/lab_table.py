@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfterm.chat.lab_types import WayResult
+from hfterm.system.disk import size_text
 from hfterm.text import displayable
 from hfterm.widgets.data_grid import Cell, GridColumn
-from hfterm.widgets.model_tables import size_text
 
 
 class LabRows:

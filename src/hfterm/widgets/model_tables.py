@@ -15,6 +15,7 @@ from hfterm.models.types import (
     Parameter,
     ParameterTree,
 )
+from hfterm.system.disk import size_text
 from hfterm.text import displayable, elide_middle
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows, Tone
 
@@ -33,16 +34,6 @@ FITS: dict[str, tuple[str, Tone]] = {
     "does not fit": ("✗", "error"),
 }
 NOTHING = Cell("–", "dim")
-
-
-def size_text(size: int) -> str:
-    """Bytes for people, in decimal units as disks and model cards have them."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
 
 
 def parameters_text(count: int | None) -> str:

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hfterm.engine.client import EngineStatus
+from hfterm.system.disk import size_text
 from hfterm.text import foreign
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ class StatusBar(Horizontal):
         if info is None:
             line.update(Content(self._offer), layout=False)
             return
-        size = f"{info.footprint / 1e6:,.0f} MB"
-        text = f" · ● {info.dtype} {size} {info.spec.device} {info.cls}"
+        text = f" · ● {info.dtype} {size_text(info.footprint)} {info.spec.device} {info.cls}"
         line.update(foreign(text), layout=False)
 
     def show_offer(self, offer: str) -> None:
@@ -120,8 +120,7 @@ class StatusBar(Horizontal):
             self._cpu = round(sample.cpu_percent / STEP) * STEP
         if abs(sample.ram_used - self._ram) > sample.ram_total / RAM_PARTS:
             self._ram = sample.ram_used
-        gib = 1024**3
-        cpu, used, total = self._cpu, self._ram / gib, sample.ram_total / gib
+        cpu, used, total = self._cpu, self._ram / 1e9, sample.ram_total / 1e9
         parts = [
             f"cpu {bar(cpu / 100)} {cpu:3} %",
             f"ram {bar(used / total)} {used:{len(f'{total:.1f}')}.1f}/{total:.1f} GB",
@@ -141,8 +140,7 @@ def _gpu(index: int, gpu: GpuSample) -> str:
     if gpu.utilization is not None:
         parts.append(f"{bar(gpu.utilization / 100)} {gpu.utilization:.0f} %")
     if gpu.memory_used is not None and gpu.memory_total is not None:
-        gib = 1024**3
-        parts.append(f"{gpu.memory_used / gib:.1f}/{gpu.memory_total / gib:.1f} GB")
+        parts.append(f"{gpu.memory_used / 1e9:.1f}/{gpu.memory_total / 1e9:.1f} GB")
     if gpu.temperature is not None:
         parts.append(f"{gpu.temperature:.0f} °C")
     return " ".join(parts)

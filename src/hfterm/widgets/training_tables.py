@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from hfterm.system.disk import size_text
 from hfterm.text import displayable, elide_middle
 from hfterm.training.preview_types import Preview
 from hfterm.training.recipe import LESS_IS_BETTER, Recipe
@@ -14,7 +15,6 @@ from hfterm.training.run_types import Checkpoint, RunEvent, RunSample, SystemRow
 from hfterm.training.store import Run
 from hfterm.training.watch_list import WatchedPath
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows, Tone, Value
-from hfterm.widgets.model_tables import size_text
 from hfterm.widgets.training_words import STATUS, duration, figure, moment, share, status_text
 
 NOTHING = Cell("–", "dim")

@@ -16,6 +16,7 @@ from hfterm.hub.refs import cached_models
 from hfterm.hub.text_document import TextDocument
 from hfterm.job import Job
 from hfterm.paths import expanded
+from hfterm.system.disk import size_text
 from hfterm.tokenization import encoding, types, views
 
 HANDLERS = Registry()
@@ -30,7 +31,7 @@ def list_models(_: ask.ListModels, job: Job) -> list[ask.KnownModel]:
             item.name,
             "starter"
             if starter.starter_path(item.name)
-            else f"starter, to be fetched ({item.wheel_size / 1e6:.0f} MB)",
+            else f"starter, to be fetched ({size_text(item.wheel_size)})",
             item.about,
         )
         for item in starter.STARTER

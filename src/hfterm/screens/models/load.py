@@ -16,9 +16,10 @@ from hfterm.models.verdicts import modules_of
 from hfterm.screens.messages import ModelLoaded
 from hfterm.screens.models.subject import ModelPage, ModelSubject
 from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.system.disk import size_text
 from hfterm.text import foreign
 from hfterm.widgets.load_form import LoadForm
-from hfterm.widgets.model_tables import parameters_text, size_text
+from hfterm.widgets.model_tables import parameters_text
 
 
 class LoadPage(ModelPage):

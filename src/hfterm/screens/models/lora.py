@@ -11,10 +11,11 @@ from hfterm.engine.model_requests import EstimateLora
 from hfterm.models.code import lora_code
 from hfterm.models.types import LoraEstimate
 from hfterm.screens.models.subject import ModelPage, ModelSubject
+from hfterm.system.disk import size_text
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
-from hfterm.widgets.model_tables import lora_rows, rank_rows, size_text
+from hfterm.widgets.model_tables import lora_rows, rank_rows
 from hfterm.widgets.numbers import whole_number
 
 

@@ -26,10 +26,10 @@ from hfterm.screens.models.subject import ClassChosen, LabelsWanted, ModelPage, 
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
+from hfterm.system.disk import size_text
 from hfterm.text import elide_middle, foreign
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.mode_bar import ModeBar
-from hfterm.widgets.model_tables import size_text
 from hfterm.widgets.notice import Notice
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 

@@ -20,13 +20,14 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.paths import expanded
 from hfterm.screens.train.page import PreviewMade, RunsStarted, TrainPage
+from hfterm.system.disk import size_text
 from hfterm.text import foreign
 from hfterm.training import run_control
 from hfterm.training.recipe import Recipe, expand
 from hfterm.training.recipe_text import parse_recipe, read_recipe, write_recipe
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.modals import Prompt
-from hfterm.widgets.model_tables import FITS, size_text
+from hfterm.widgets.model_tables import FITS
 from hfterm.widgets.recipe_form import RecipeForm
 from hfterm.widgets.training_tables import preview_rows
 from hfterm.widgets.training_words import duration

@@ -12,11 +12,11 @@ from textual.binding import Binding, BindingType
 
 from hfterm.errors import HftermError
 from hfterm.screens.train.page import RecipeWanted, RunsTouched, RunWanted, TrainPage
+from hfterm.system.disk import size_text
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.modals import Prompt
-from hfterm.widgets.model_tables import size_text
 from hfterm.widgets.training_tables import run_name
 
 if TYPE_CHECKING:
