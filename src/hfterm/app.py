@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -12,14 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
-from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
-from hfterm import paths
 from hfterm.app_keys import KEYS
+from hfterm.app_themes import Themed
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
 from hfterm.screens.engines import EnginePool, Engines
@@ -31,10 +29,8 @@ from hfterm.screens.start import StartOptions
 from hfterm.screens.tour import Tour
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
-from hfterm.settings_fields import did_you_mean
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
-from hfterm.themes import DARK, LIGHT, load_user_themes
 from hfterm.widgets.alt_keys import let_alt_keys_through
 from hfterm.widgets.changed_only import ChangedOnly
 from hfterm.widgets.key_order import KeysInOrder
@@ -44,7 +40,6 @@ from hfterm.widgets.terminal_clipboard import TerminalClipboard
 
 if TYPE_CHECKING:
     from hfterm.models.types import LoadedInfo
-    from hfterm.system.freeze_watch import FreezeWatch
     from hfterm.system.samples import Sampler, SystemSample
     from hfterm.training.store import Run
 
@@ -55,7 +50,7 @@ FILLED_WITHIN = 3.0
 """Seconds that quitting waits for the first screen to be filled, at most."""
 
 
-class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
+class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
     """The workbench."""
 
     TITLE = "hfterm"
@@ -80,16 +75,14 @@ class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
     ) -> None:
         install_backstop()
         let_alt_keys_through()
-        # with few colours, or none, the terminal's own are used and none is computed
-        self._shallow = color is not None and color.depth <= ColorDepth.COLORS_16
+        self.shallow = color is not None and color.depth <= ColorDepth.COLORS_16
         # the screen that is asked for is the first: another would be made, only to be left
         self.DEFAULT_MODE = mode  # pyright: ignore[reportConstantRedefinition, reportAttributeAccessIssue]
-        super().__init__(ansi_color=True if self._shallow else None)
+        super().__init__(ansi_color=True if self.shallow else None)
         self.settings = settings or Settings()
         self._start = start or StartOptions()
         self._problems = list(problems)
         self._sampler: Sampler | None = None
-        self._freezes: FreezeWatch | None = None
         self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
         self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
@@ -101,7 +94,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
         words = [(entry.mode, entry.title) for entry in SCREENS]
         for entry in SCREENS:
             self.add_mode(entry.mode, partial(self._make_screen, entry, words))
-        self._set_theme()
+        self._problems += self.set_theme()
         self._set_keys()
 
     def on_runs_touched(self) -> None:
@@ -165,23 +158,11 @@ class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
             gc.collect()
             gc.freeze()
             self.set_interval(SAMPLE_EVERY, QuietCollection(lambda: self.last_key).look)
-            self._watch_for_freezes()
+            self.watch_for_freezes(SAMPLE_EVERY)
         self.set_timer(0.5, self._sample)
         self.set_interval(SAMPLE_EVERY, self._sample)
         if self.keeper.file is not None:
             self.set_interval(KEEP_EVERY, self._keep_session)
-
-    def _watch_for_freezes(self) -> None:
-        from hfterm.system.freeze_watch import FreezeWatch
-
-        self._freezes = watch = FreezeWatch(paths.logs_dir() / f"frozen-{os.getpid()}.log")
-        self.set_interval(SAMPLE_EVERY, watch.beat)
-
-        def on_purpose(_: App[object]) -> None:
-            """An editor has the terminal, and holds everything up."""
-            watch.stop()
-
-        self.app_suspend_signal.subscribe(self, on_purpose, immediate=True)
 
     def _show_tour(self) -> None:
         for screen in self._workbench_screens():
@@ -220,38 +201,6 @@ class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
     @work(group="engine", exit_on_error=False)
     async def _start_engine(self) -> None:
         await self.engine.start()
-
-    def _set_theme(self) -> None:
-        for theme in (DARK, LIGHT):
-            self.register_theme(theme)
-        themes, problems = load_user_themes(paths.themes_dir())
-        self._problems += problems
-        for theme in themes:
-            self.register_theme(theme)
-        # before the first style is computed: setting it later computes all of them twice
-        self.set_reactive(App.theme, self._wanted_theme(themes))
-
-    def _wanted_theme(self, themes: Iterable[Theme]) -> str:
-        name = self.settings.theme
-        if name not in self.available_themes:
-            known = ", ".join(sorted({theme.name for theme in themes} | {DARK.name, LIGHT.name}))
-            hint = did_you_mean(name, self.available_themes) or f"; try {known}."
-            self._problems.append(f"theme = {name!r} is not a theme here{hint}")
-            name = DARK.name
-        if self._shallow and name in (DARK.name, LIGHT.name):
-            return "ansi-dark" if name == DARK.name else "ansi-light"
-        return name
-
-    def watch_theme(self, theme: str) -> None:
-        """A theme that was chosen is kept for the next time."""
-        if not self.is_running or self._shallow or theme == self.settings.theme:
-            return
-        from hfterm.settings_edit import save_value
-
-        try:
-            save_value(paths.settings_file(), "theme", theme)
-        except HftermError as error:
-            self.notify(displayable(str(error)), severity="warning", markup=False)
 
     def _set_keys(self) -> None:
         if not self.settings.keymap:
@@ -335,8 +284,7 @@ class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
     async def on_unmount(self) -> None:
         """However the application ends, no process stays behind."""
         await self._close_engines()
-        if self._freezes is not None:
-            self._freezes.stop()
+        self.unwatch_freezes()
 
     async def _close_engines(self) -> None:
         await self.engine.close()
@@ -488,7 +436,6 @@ class HftermApp(TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
     async def install_starter(self) -> None:
         """Bring what is missing of the starter kit, in the background."""
         from hfterm.engine.requests import InstallStarter
-        from hfterm.errors import HftermError
 
         self.notify("Bringing the starter kit in the background.")
         try:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from weakref import WeakSet
 
 import pytest
+from rich.style import Style
 from textual import events
 from textual.app import App, ComposeResult
 from textual.command import CommandPalette
@@ -25,6 +26,7 @@ from hfterm.errors import HftermError
 from hfterm.widgets.any_byte import let_any_byte_through
 from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.modals import Modal, ModelPicker
+from hfterm.widgets.own_faults import OFTEN
 from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.tab_page import TabPage
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
@@ -263,9 +265,49 @@ async def test_a_fault_of_a_key_is_said_written_down_and_outlived() -> None:
         (said,) = app._notifications
         assert (said.title, said.message) == ("A fault in hfterm", "KeyError: '[b]0[/b]'")
         assert app.return_code is None
-    written = paths.logs_dir() / "faults.log"
-    assert "in action_fail" in written.read_text("utf-8")
-    written.unlink()
+    assert "in action_fail" in faults_written()
+
+
+def faults_written() -> str:
+    """What was written down of them; it is no news to the test any more."""
+    file = paths.logs_dir() / "faults.log"
+    written = file.read_text("utf-8")
+    file.unlink()
+    return written
+
+
+async def test_a_fault_in_what_a_widget_is_told_is_said_and_outlived() -> None:
+    app = TwoModes()
+    async with app.run_test(notifications=True) as pilot:
+        here = Restless()
+        await app.mount(here)
+        here.call_later(here.look)
+        await until(lambda: app._notifications, "a notice")
+        assert app.return_code is None
+        heard: list[str] = []
+        here.call_later(heard.append, "it still hears")
+        await until(lambda: heard, "the next message")
+        await pilot.pause()
+    assert "NoMatches" in faults_written()
+
+
+async def test_a_fault_that_comes_again_and_again_ends_it() -> None:
+    app = TwoModes()
+    with pytest.raises(NoMatches):
+        async with app.run_test() as pilot:
+            here = Restless()
+            await app.mount(here)
+            for _ in range(OFTEN):
+                here.call_later(here.look)
+            await pilot.pause()
+    assert faults_written().count("Traceback") == OFTEN
+
+
+class Halfway(Label):
+    """Can't be made."""
+
+    def on_mount(self) -> None:
+        self.query_one(Modal)
 
 
 async def test_a_fault_that_ends_hfterm_is_said_in_words(
@@ -273,18 +315,31 @@ async def test_a_fault_that_ends_hfterm_is_said_in_words(
 ) -> None:
     app = TwoModes()
     with pytest.raises(NoMatches):
-        async with app.run_test() as pilot:
-            here = Restless()
-            await app.mount(here)
-            here.call_later(here.look)
-            await pilot.pause()
+        async with app.run_test():
+            await app.mount(Halfway())
     app._print_error_renderables()
     said = capfd.readouterr().err
     assert said.startswith("hfterm ended by a fault of its own: NoMatches: No nodes match")
     assert "Traceback" not in said
-    written = paths.logs_dir() / "faults.log"
-    assert "NoMatches" in written.read_text("utf-8")
-    written.unlink()
+    assert "NoMatches" in faults_written()
+
+
+async def test_a_click_on_a_line_that_is_none_any_more_is_none() -> None:
+    class Lists(Palettes):
+        def compose(self) -> ComposeResult:
+            yield OptionList("one", "two", "three")
+
+    app = Lists()
+    async with app.run_test() as pilot:
+        options = app.query_one(OptionList)
+        click = events.Click(options, 1, 1, 0, 0, 1, False, False, False,
+                             style=Style(meta={"option": 2}))  # fmt: skip
+        options.clear_options().add_option("other")
+        options.post_message(click)
+        await pilot.pause()
+        assert options.highlighted is None
+        await pilot.click(options, offset=(3, 1))
+        assert options.highlighted == 0
 
 
 async def test_a_list_without_lines_has_no_next_page() -> None:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import unicodedata
 
+from hfterm.characters import whole_text
 from hfterm.chat.conversation_types import ConversationRow
 
 LONGEST = 200
@@ -29,7 +30,7 @@ def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> li
         ).fetchall()
         return [_row(row) for row in rows]
     # quoted, a word is nothing but a word to FTS5
-    query = " ".join('"' + _whole(word).replace('"', '""') + '"*' for word in words)
+    query = " ".join('"' + whole_text(word).replace('"', '""') + '"*' for word in words)
     # A table that takes only the first message of each conversation is filled in a third of the
     # time that it takes to group them; texts are read only of what is listed.
     base.execute("DELETE FROM best")
@@ -69,8 +70,3 @@ def snippet(text: str, words: list[str]) -> str:
 def _plain(letter: str) -> str:
     """A letter without accent and case: one character for one, so that places hold."""
     return unicodedata.normalize("NFD", letter)[0].lower()[0]
-
-
-def _whole(word: str) -> str:
-    """What SQLite can be given: half a surrogate pair is no character."""
-    return word.encode("utf-8", "replace").decode()

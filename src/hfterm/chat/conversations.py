@@ -16,6 +16,7 @@ from typing import Self, cast
 
 import msgspec
 
+from hfterm.characters import whole_text
 from hfterm.chat.conversation_schema import (
     connect,
     forget_deleted,
@@ -112,7 +113,7 @@ class ConversationStore:
             made = base.execute(
                 "INSERT INTO conversation (title, spec, sampling, system, created, updated)"
                 " VALUES (?, ?, ?, ?, ?, ?)",
-                (_text(title), _pack(spec), _pack(sampling), _text(system), now, now),
+                (whole_text(title), _pack(spec), _pack(sampling), whole_text(system), now, now),
             )
             return cast("int", made.lastrowid)
 
@@ -144,7 +145,7 @@ class ConversationStore:
         with self._change() as base:
             base.execute(
                 "UPDATE conversation SET spec = ?, sampling = ?, system = ? WHERE id = ?",
-                (_pack(spec), _pack(sampling), _text(system), conversation),
+                (_pack(spec), _pack(sampling), whole_text(system), conversation),
             )
 
     def rename(self, conversation: int, title: str) -> None:
@@ -152,7 +153,7 @@ class ConversationStore:
         self.get(conversation)
         with self._change() as base:
             base.execute(
-                "UPDATE conversation SET title = ? WHERE id = ?", (_text(title), conversation)
+                "UPDATE conversation SET title = ? WHERE id = ?", (whole_text(title), conversation)
             )
 
     def delete(self, conversation: int) -> None:
@@ -246,8 +247,8 @@ class ConversationStore:
         made = base.execute(
             "INSERT INTO message (conversation, parent, role, content, note, created, seen, writer)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (conversation, parent, role, _text(content), _pack(note) if note else None, now, now,
-             writer),
+            (conversation, parent, role, whole_text(content), _pack(note) if note else None,
+             now, now, writer),
         )  # fmt: skip
         changed = base.execute(
             "UPDATE conversation SET leaf = ?, updated = ? WHERE id = ?",
@@ -356,7 +357,7 @@ class ConversationStore:
         text = row[0] + "".join(token.text for token in pieces)
         base.execute(
             "UPDATE message SET content = ?, tokens = ?, note = ?, writer = NULL WHERE id = ?",
-            (_text(text), _pack(pieces) if not row[0] else None, _pack(note), answer),
+            (whole_text(text), _pack(pieces) if not row[0] else None, _pack(note), answer),
         )
         base.execute("DELETE FROM piece WHERE message = ?", (answer,))
         base.execute(
@@ -391,13 +392,9 @@ class ConversationStore:
                     self._fold(base, cast("int", id_), told)
 
 
-def _text(text: str) -> str:
-    """Text as SQLite takes it: half a surrogate pair is no character."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def _packed(token: Token) -> bytes:
     try:
         return _pack(token)
     except UnicodeEncodeError:
-        return _pack(msgspec.structs.replace(token, text=_text(token.text), name=_text(token.name)))
+        text, name = whole_text(token.text), whole_text(token.name)
+        return _pack(msgspec.structs.replace(token, text=text, name=name))

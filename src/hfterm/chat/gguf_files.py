@@ -15,7 +15,7 @@ import msgspec
 
 from hfterm.errors import HftermError
 from hfterm.hub import starter
-from hfterm.hub.refs import HUB_ID, LONGEST_ID, cache_folder, no_path
+from hfterm.hub.refs import HUB_ID, LONGEST_ID, main_snapshot, no_path
 from hfterm.paths import expanded
 
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -102,15 +102,13 @@ def _file(ref: str, path: Path) -> Path:
 
 
 def _of_cache(ref: str) -> Path:
-    folder = cache_folder(ref)
-    try:
-        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
-    except OSError:
+    snapshot = main_snapshot(ref)
+    if snapshot is None:
         raise HftermError(
             "not-found",
             f"{ref} is no file, and the hub cache does not have it.",
             f"Fetch one of its files: hf download {ref} NAME.gguf",
-        ) from None
+        )
     return _only(ref, snapshot)
 
 

@@ -15,6 +15,7 @@ from typing import cast
 
 import msgspec
 
+from hfterm.characters import whole_text
 from hfterm.chat.types import Alternative, Token
 from hfterm.errors import HftermError
 
@@ -118,7 +119,7 @@ def shown(text: str, secret: str = "") -> str:
     """Text of the server for a message: on one line, short, and without the key."""
     if secret:  # before it is cut, which might leave a part of the key
         text = text.replace(secret, "[key]")
-    line = " ".join(_whole(text).split())
+    line = " ".join(whole_text(text).split())
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
@@ -184,7 +185,7 @@ def _served(entry: object) -> ServedModel:
     limits = (known.get("max_model_len"), meta.get("n_ctx"), meta.get("n_ctx_train"),
               known.get("n_ctx"))  # fmt: skip
     return ServedModel(
-        _whole(name),
+        whole_text(name),
         next((count for limit in limits if (count := _count(limit))), None),
         _count(meta.get("n_params")),
         _count(meta.get("size")),
@@ -372,12 +373,7 @@ def _text(holder: dict[str, object], name: str) -> str:
         return ""
     if not isinstance(value, str):
         raise bad_answer(f"“{name}” is no text")
-    return _whole(value)
-
-
-def _whole(text: str) -> str:
-    """JSON may hold half a character, which nothing later could encode."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole_text(value)
 
 
 def _count(value: object) -> int:

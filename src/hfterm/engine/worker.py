@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from hfterm.characters import whole_text
 from hfterm.engine import protocol
 from hfterm.engine.protocol import LENGTH, Call, Cancel, Lane
 from hfterm.errors import Cancelled, HftermError
@@ -125,8 +126,8 @@ class Worker:
 
     def _fail(self, call: Call, kind: str, message: str, remedy: str = "") -> None:
         # a template's own words, or a file's name, may hold what no message can carry
-        carried = (text.encode("utf-8", "replace").decode() for text in (message, remedy))
-        self._send(protocol.Failed(call.id, kind, *carried))
+        told = (whole_text(text) for text in (message, remedy))
+        self._send(protocol.Failed(call.id, kind, *told))
 
     def _reporter(self, id_: int) -> Callable[[Progress], None]:
         last = 0.0

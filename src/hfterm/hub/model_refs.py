@@ -16,7 +16,7 @@ import msgspec
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.hub.model_source import ModelSource, SourceKind, Weights
-from hfterm.hub.refs import HUB_ID, LONGEST_ID, cache_folder, installed_model, no_path, suggestion
+from hfterm.hub.refs import HUB_ID, LONGEST_ID, installed_model, main_snapshot, no_path, suggestion
 from hfterm.paths import expanded
 
 CONFIG = "config.json"
@@ -239,11 +239,7 @@ def read_object(file: Path) -> dict[str, object]:
 
 def cached_model(ref: str) -> Path | None:
     """The snapshot folder of a hub id in the cache that holds a config or an adapter, or None."""
-    folder = cache_folder(ref)
-    try:
-        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
-    except OSError:
-        return None
-    if (snapshot / CONFIG).exists() or (snapshot / ADAPTER).exists():
+    snapshot = main_snapshot(ref)
+    if snapshot and ((snapshot / CONFIG).exists() or (snapshot / ADAPTER).exists()):
         return snapshot
     return None

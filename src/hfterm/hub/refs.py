@@ -187,17 +187,24 @@ def cache_folder(ref: str, kind: Literal["model", "dataset"] = "model") -> Path:
     return paths.hub_cache_dir() / f"{kind}s--{ref.replace('/', '--')}"
 
 
+def main_snapshot(ref: str) -> Path | None:
+    """The snapshot folder of a repository's main branch as the cache knows it, or None.
+
+    The folder need not exist.
+    """
+    folder = cache_folder(ref)
+    try:
+        return folder / "snapshots" / (folder / "refs" / "main").read_text("utf-8").strip()
+    except (OSError, ValueError):  # not there, or no text
+        return None
+
+
 def cached_snapshot(ref: str) -> Path | None:
     """The snapshot folder of a hub id in the cache that holds a tokenizer, or None."""
-    folder = cache_folder(ref)
-    main = folder / "refs" / "main"
-    try:
-        snapshot = folder / "snapshots" / main.read_text().strip()
-    except OSError:
+    snapshot = main_snapshot(ref)
+    if snapshot is None or not ResolvedRef(ref, "cache", snapshot).has_tokenizer_files:
         return None
-    if not ResolvedRef(ref, "cache", snapshot).has_tokenizer_files:
-        return None
-    return snapshot if _is_whole(folder, snapshot) else None
+    return snapshot if _is_whole(cache_folder(ref), snapshot) else None
 
 
 def _is_whole(folder: Path, snapshot: Path) -> bool:

@@ -55,21 +55,13 @@ def _place(ref: str) -> Path | None:
     except (OSError, ValueError):
         pass  # a name too long, or with a NUL in it
     if "/" in ref and refs.HUB_ID.match(ref) and len(ref) <= refs.LONGEST_ID:
-        return _snapshot(ref)
+        return refs.main_snapshot(ref)
     raise HftermError(
         "not-found",
         f"{ref!r} is neither in the starter kit, nor a path on this machine, nor a hub id "
         "(owner/name).",
         refs.suggestion(ref) or "Check the spelling; hfterm library lists what is here.",
     )
-
-
-def _snapshot(ref: str) -> Path | None:
-    folder = refs.cache_folder(ref)
-    try:
-        return folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
-    except OSError:
-        return None
 
 
 def _of_folder(folder: Path) -> tuple[Mode, ...]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfterm import paths
+from hfterm.characters import whole_text
 from hfterm.chat.gguf_files import parts_of
 from hfterm.hub import starter
 from hfterm.job import Job
@@ -69,7 +70,7 @@ def files_of(path: str) -> list[LibraryFile]:
     found = [place] if place.is_file() else [f for f in place.rglob("*") if f.is_file()]
     files = [
         LibraryFile(
-            _utf8(str(file.relative_to(place)) if file != place else file.name),
+            whole_text(str(file.relative_to(place)) if file != place else file.name),
             file.stat().st_size,
             is_pickle(file.name),
         )
@@ -175,14 +176,10 @@ def _below(root: Path, job: Job, problems: list[str], depth: int = DEPTH) -> Ite
 
 def _is_named(item: LibraryItem, problems: list[str]) -> bool:
     """Whether its name is UTF-8. Nothing could open another, and one must not hide the rest."""
-    if _utf8(item.path) == item.path:
+    if whole_text(item.path) == item.path:
         return True
-    problems.append(f"{_utf8(item.path)}: its name is not UTF-8; rename it to see it here.")
+    problems.append(f"{whole_text(item.path)}: its name is not UTF-8; rename it to see it here.")
     return False
-
-
-def _utf8(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _subfolders(folder: Path, problems: list[str]) -> list[Path]:

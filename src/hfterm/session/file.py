@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import msgspec
 
+from hfterm.characters import whole_text
 from hfterm.paths import expanded
 from hfterm.session.types import Place, Session
 from hfterm.system.whole_file import write_atomic
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 LARGEST = 32_000_000
 """Bytes of a file that is read: a larger one was not written here."""
@@ -38,15 +36,11 @@ def write_session(path: Path, session: Session) -> None:
 
 
 def storable(place: Place) -> Place:
-    """A place as JSON can hold it: bytes of no encoding become � in a text, and a name is left out.
-
-    Python has such bytes (of a command line, of a file's name) as lone surrogates.
-    """
+    """A place as JSON can hold it: such bytes become � in a text, and a name of them is dropped."""
     changes: dict[str, str | None] = {}
     for field in Place.__struct_fields__:
         value: object = getattr(place, field)
-        if isinstance(value, str) and _SURROGATE.search(value):
-            kept = _SURROGATE.sub("\ufffd", value)
+        if isinstance(value, str) and (kept := whole_text(value)) != value:
             changes[field] = kept if field in ("text", "pair") else ""
     return msgspec.structs.replace(place, **changes) if changes else place
 

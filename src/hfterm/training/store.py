@@ -14,6 +14,8 @@ import msgspec
 
 from hfterm import paths
 from hfterm.errors import HftermError
+from hfterm.job import Job
+from hfterm.system.disk import folder_size
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Recipe
 from hfterm.training.run_types import (
@@ -244,10 +246,5 @@ def read_lines(path: Path, kind: type[T]) -> list[T]:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files in a folder."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += (Path(parent) / name).lstat().st_size
-    return total
+    """Bytes of the files of a run or a checkpoint."""
+    return folder_size(folder, Job(), seconds=30).total

@@ -51,10 +51,15 @@ class LateFaults(App[None]):
             place = worker.node
         else:
             place = active_message_pump.get(None)
-        if isinstance(place, DOMNode) and place is not self and self.is_gone(place):
-            self.log.error(f"in what is gone, {place}: {error!r}")
-            return
-        super()._handle_exception(error)
+        if not self.was_in_what_is_gone(error, place):
+            super()._handle_exception(error)
+
+    def was_in_what_is_gone(self, error: Exception, place: object) -> bool:
+        """Whether a fault is nobody's concern any more; it is logged then."""
+        if not isinstance(place, DOMNode) or place is self or not self.is_gone(place):
+            return False
+        self.log.error(f"in what is gone, {place}: {error!r}")
+        return True
 
     @staticmethod
     def is_gone(place: DOMNode) -> bool:

@@ -1,27 +1,42 @@
 """A fault of the application is said in a line and written down; it is no traceback on the screen.
 
-One in a key's action or in a worker ends that, and nothing else. After one in a widget's message
-Textual closes the widget, and the application with it: what is left to do is to say so in words,
-and where the rest is.
+One in a key's action, in a worker or in what a widget does with a message ends that, and nothing
+else. One while a widget is made leaves half of it, and one that comes again and again, as drawing
+it may, leaves nothing to work with: these end the application, and what is left to do is to say so
+in words, and where the rest is.
 """
 
 from __future__ import annotations
 
+import os
 import traceback
+from collections import deque
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from rich.text import Text
+from textual import events
+from textual.app import App
 from textual.dom import DOMNode
+from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.worker import Worker
 
 from hfterm import paths
+from hfterm.system.freeze_watch import FreezeWatch
 from hfterm.text import displayable
 from hfterm.widgets.late_faults import LateFaults
 
 FILE = "faults.log"
+
+OFTEN = 5
+"""Faults within `SHORTLY` that are one that comes again and again."""
+
+SHORTLY = 10.0
+"""Seconds."""
 
 
 # Textual tells only the screen or widget that runs a worker; `on_worker_state_changed` is to hear
@@ -29,10 +44,60 @@ FILE = "faults.log"
 Worker.StateChanged.bubble = True
 
 
+_dispatch_message = MessagePump._dispatch_message  # pyright: ignore[reportPrivateUsage]
+
+
+async def _dispatch_and_outlive(self: MessagePump, message: Message) -> None:
+    try:
+        await _dispatch_message(self, message)
+    except Exception as error:  # the widget is as it was, or said to be wrong
+        app = self.app
+        if not isinstance(app, OwnFaults) or isinstance(message, events.Compose | events.Mount):
+            raise
+        app.outlive(error, self)
+
+
 class OwnFaults(LateFaults):
     """An application that outlives its own faults where it can."""
 
     _last_fault: Exception
+    _said_at: deque[float]
+    _freezes: FreezeWatch | None = None
+
+    def __init__(self, *, ansi_color: bool | None = None) -> None:
+        MessagePump._dispatch_message = _dispatch_and_outlive  # pyright: ignore[reportPrivateUsage]
+        super().__init__(ansi_color=ansi_color)
+        self._said_at = deque(maxlen=OFTEN)
+
+    def outlive(self, error: Exception, place: MessagePump) -> None:
+        """Say a fault of a widget that is there; end with one that comes again and again."""
+        if self.was_in_what_is_gone(error, place):
+            return
+        now = monotonic()
+        self._said_at.append(now)
+        if len(self._said_at) == OFTEN and now - self._said_at[0] < SHORTLY:
+            self._handle_exception(error)
+        else:
+            self.say_fault(error)
+
+    def watch_for_freezes(self, every: float) -> None:
+        """Write down where it stands still, if it ever does; tell the watch so often it does not.
+
+        Not with several applications in one process: there is one such watch in it.
+        """
+        self._freezes = watch = FreezeWatch(paths.logs_dir() / f"frozen-{os.getpid()}.log")
+        self.set_interval(every, watch.beat)
+
+        def on_purpose(_: App[object]) -> None:
+            """An editor has the terminal, and holds everything up."""
+            watch.stop()
+
+        self.app_suspend_signal.subscribe(self, on_purpose, immediate=True)
+
+    def unwatch_freezes(self) -> None:
+        """The application ends."""
+        if self._freezes is not None:
+            self._freezes.stop()
 
     async def _dispatch_action(self, namespace: DOMNode, action_name: str, params: Any) -> bool:
         try:

@@ -2,7 +2,8 @@
 
 In a terminal of some 40 columns the command palette's list gets no width, and so Textual computes
 no lines for it. `PageDown` looks for the highlighted one all the same: a `KeyError` that ends the
-application. And every palette has the same id, which no two in one application may have: one that
+application. What is clicked on may be a line that was found for the letter before, and is none any
+more. And every palette has the same id, which no two in one application may have: one that
 was left open on another screen is in the way.
 """
 
@@ -12,9 +13,11 @@ from typing import Literal
 
 from textual.app import App
 from textual.command import CommandPalette
+from textual.events import Click
 from textual.widgets import OptionList
 
 _move_page = OptionList._move_page  # pyright: ignore[reportPrivateUsage]
+_on_click = OptionList._on_click  # pyright: ignore[reportPrivateUsage]
 
 
 def _move_where_lines_are(self: OptionList, direction: Literal[-1, 1]) -> None:
@@ -22,11 +25,17 @@ def _move_where_lines_are(self: OptionList, direction: Literal[-1, 1]) -> None:
         _move_page(self, direction)
 
 
+async def _click_what_is_there(self: OptionList, event: Click) -> None:
+    if event.style.meta.get("option", 0) < self.option_count:
+        await _on_click(self, event)
+
+
 class Palettes(App[None]):
     """An application whose palette may be open on each of its screens."""
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
         OptionList._move_page = _move_where_lines_are  # pyright: ignore[reportPrivateUsage]
+        OptionList._on_click = _click_what_is_there  # pyright: ignore[reportPrivateUsage]
         super().__init__(ansi_color=ansi_color)
 
     def action_command_palette(self) -> None:
