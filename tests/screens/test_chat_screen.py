@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +19,6 @@ from hfterm import paths
 from hfterm.app import HftermApp
 from hfterm.chat.conversations import ConversationStore
 from hfterm.chat.types import LlmSpec, Message, Sampling
-from hfterm.errors import HftermError
 from hfterm.screens.chat.history import HistoryPage
 from hfterm.screens.chat.lab import LabPage
 from hfterm.screens.chat.load_modal import ChatLoadModal
@@ -631,23 +631,20 @@ async def test_an_edit_that_was_begun_is_left_with_its_conversation(make_app: Ma
         assert talk(app)._editing is None
 
 
-async def test_a_store_that_is_damaged_is_said_and_outlived(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_store_that_is_damaged_is_said_and_outlived(make_app: MakeApp) -> None:
     app = make_app(mode="chat", model="smollm2")
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
-
-        def damaged(*_: object) -> object:
-            raise HftermError("damaged", "The file of conversations is damaged.", "Restore it.")
-
-        monkeypatch.setattr(ConversationStore, "path", damaged)
         session = screen(app).session
         assert session is not None
         session.conversation = session.store.create("x", session.spec, Sampling(), "")
+        session.store.add(session.conversation, None, "user", "hello")
+        file = paths.data_dir() / "conversations.sqlite"
+        with closing(sqlite3.connect(file)) as base, base:
+            base.execute("UPDATE message SET note = X'FF'")
         screen(app).post_message(ConversationWanted(session.conversation))
-        await settled(pilot, lambda: "The file of conversations is damaged" in shown(app))
+        await settled(pilot, lambda: "conversations.sqlite is damaged" in shown(app))
         assert screen(app).place().ref == "smollm2"  # which is asked each second
         await pilot.press("f4")
         await settled(pilot, lambda: isinstance(screen(app).page, TokensPage))
-        await settled(pilot, lambda: "The file of conversations is damaged" in shown(app))
+        await settled(pilot, lambda: "conversations.sqlite is damaged" in shown(app))

@@ -1,4 +1,4 @@
-"""The Quant lab tab: one model, loaded in every way, measured."""
+"""The Lab tab: one model, loaded in every way, measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LabPage(ChatPage):
     """A table that grows by a row a way."""
 
     HELP = """\
-## Quant lab
+## Lab
 `F5` (or `Enter` in a field) loads the model in float32, bfloat16, int8, nf4 and fp4, one after the
 other, each in a process of its own, and measures: the size of the weights, the time to load, tokens
 a second and the first token of a greedy answer, the memory of the process; and on a text:

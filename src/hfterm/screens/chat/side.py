@@ -1,4 +1,4 @@
-"""The Side by side tab: one prompt, several models or ways of loading, and a table of figures."""
+"""The Side tab: one prompt, several models or ways of loading, and a table of figures."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class SidePage(ChatPage):
     """Columns, a table, and a prompt for all of them."""
 
     HELP = """\
-## Side by side
+## Side
 One prompt for several models, quantizations, adapters or samplings, one after the other, so that
 each has the machine for itself. `alt+a` adds one (the same form as `F7`) with the sampling as it is
 on the Talk tab; `alt+r` has the focused one, or all, take that sampling. `alt+x` takes the focused

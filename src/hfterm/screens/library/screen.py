@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -29,9 +29,11 @@ from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
 from hfterm.text import foreign
-from hfterm.widgets.modals import Modal
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
+
+if TYPE_CHECKING:
+    from hfterm.widgets.modals import Modal
 
 TITLES = ("Things", "Files", "Rows", "Download")
 THINGS, FILES, ROWS, DOWNLOAD = range(len(TITLES))
