@@ -11,12 +11,12 @@ from textual.binding import ActiveBinding, Binding
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer
 
 from hfterm.engine.client import EngineStatus
 from hfterm.screens.engines import Engines
 from hfterm.screens.messages import ScreenCommand, Thing
 from hfterm.session.types import Place, Recent
+from hfterm.widgets.key_line import KeyLine
 from hfterm.widgets.mode_bar import ModeBar
 from hfterm.widgets.status_bar import StatusBar
 from hfterm.widgets.tour_line import TourLine
@@ -105,9 +105,7 @@ class WorkbenchScreen(Screen[None]):
 
     async def fill(self) -> None:
         """Mount what need not be in the first frame, once that is painted."""
-        await self.query_one("#foot").mount(
-            TourLine(), StatusBar(), Footer(show_command_palette=False, compact=True)
-        )
+        await self.query_one("#foot").mount(TourLine(), StatusBar(), KeyLine())
         self.query_one(StatusBar).show_engine(self.engine.status)
         self.query_one(StatusBar).show_loaded(self.loaded)
         # a footer that comes after the bindings were announced waits for their next change
