@@ -22,7 +22,7 @@ import psutil
 
 import peers
 from harness import HFTERM, Report, isolate, median, options, percentile, table
-from results import Row, at_most, ratio_at_least, ratio_at_most
+from results import Row, at_most, between, ratio_at_least, ratio_at_most
 
 TOKENS = int(os.environ.get("HFTERM_TOKENS", "128"))
 ROUNDS = int(os.environ.get("HFTERM_ROUNDS", "5"))
@@ -216,9 +216,11 @@ def long_answer(report: Report, count: int) -> list[list[str]]:
         rows.append([name, *(f"{rate:.1f}" for rate in rates), f"{rates[1] / rates[0]:.2f}"])
         both.append([*rates, rates[1] / rates[0]])
     whats = ("rate of the first {}", "rate of the last {}", "last by first")
-    for what, unit, ours_, other in zip(whats, ("tokens/s", "tokens/s", ""), *both, strict=True):
-        report.add(ENDS.format(count), what.format(AT_AN_END), unit, ours_,
-                   against="generate", other=other, more=True)  # fmt: skip
+    targets = (None, None, between(0.9, 1.1))
+    for what, target, ours_, other in zip(whats, targets, *both, strict=True):
+        unit = "" if target else "tokens/s"
+        report.add(ENDS.format(count), what.format(AT_AN_END), unit, ours_, against="generate",
+                   other=other, target=target, more=True)  # fmt: skip
     return rows
 
 
@@ -259,6 +261,7 @@ def unloaded(report: Report) -> list[list[str]]:
             name = next(iter(way.values()))
             report.add(UNLOAD, f"{name}: more while it is loaded", "MB", during - before)
             report.add(UNLOAD, f"{name}: more after it was unloaded", "MB", after - before,
+                       target=at_most(20, "MB"),
                        note="Of all processes of the box: those of others count too.")  # fmt: skip
             rows.append(
                 [next(iter(way.values())), f"{during - before:,.0f}", f"{after - before:+,.1f}"]

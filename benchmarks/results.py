@@ -13,6 +13,8 @@ from typing import Literal, Self
 
 import msgspec
 
+import held
+
 Verdict = Literal["", "met", "at the median", "falls short"]
 """Whether each round is as asked, the median only, or not even that; nothing where none is."""
 
@@ -80,6 +82,11 @@ def at_most(most: float, unit: str) -> Target:
 def below(most: float, unit: str) -> Target:
     """The figure must be less than this."""
     return Target(f"< {most:,g} {unit}".rstrip(), high=most, strict=True)
+
+
+def between(low: float, high: float) -> Target:
+    """The figure must be one of these."""
+    return Target(f"{low:g} to {high:g}", low=low, high=high)
 
 
 def ratio_at_most(most: float, plus: float = 0.0, unit: str = "") -> Target:
@@ -283,7 +290,7 @@ def render(results: Results) -> str:
             if not topics:
                 lines += ["", f"## {script}", "", about]
             lines += ["", f"**It did not come to its end:** {escaped(part.failure)}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *held.section()]) + "\n"
 
 
 def _facts(machine: Machine) -> list[str]:

@@ -165,6 +165,9 @@ def compare(method: str, report: Report, rounds: int) -> None:
     report.add(topic, "largest difference of a loss", "", difference, target=at_most(1e-5, ""))
     report.add(topic, "accuracy", "", accuracy(runs[-1]), against="the plain script",
                other=accuracy(scripts[-1]), more=True)  # fmt: skip
+    apart = 100 * abs(accuracy(runs[-1]) - accuracy(scripts[-1]))
+    report.add(topic, "accuracy, away from the script's", "points", apart,
+               target=at_most(1, "points"))  # fmt: skip
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
+import held  # noqa: E402
 import peers  # noqa: E402
 import run_all  # noqa: E402
 from results import (  # noqa: E402
@@ -20,6 +22,7 @@ from results import (  # noqa: E402
     Spread,
     at_most,
     below,
+    between,
     make_row,
     number,
     ratio_at_least,
@@ -58,6 +61,8 @@ def test_there_is_no_ratio_to_nothing() -> None:
     ("target", "ours", "other", "verdict"),
     [
         (at_most(2, "s"), [1.0, 2.0, 1.5], [], "met"),
+        (between(0.9, 1.1), [0.93], [0.84], "met"),
+        (between(0.9, 1.1), [0.84], [0.84], "falls short"),
         (at_most(2, "s"), [1.0, 2.1, 1.5], [], "at the median"),
         (at_most(2, "s"), [3.0, 2.1, 1.5], [], "falls short"),
         (below(2, "s"), [2.0], [], "falls short"),
@@ -136,6 +141,15 @@ def test_the_page_tells_what_falls_short_before_all_else() -> None:
     line = "| first frame | 2 – 2 – 2 s | bare: 1 – 1 – 1 s | 2 – 2 – 2 × | ≤ 1.5 × |"
     assert f"{line} **falls short** |" in page
     assert page.index("## Start-up") < page.index("## Charts")
+
+
+@pytest.mark.parametrize("one", held.HELD, ids=lambda one: one.test)
+def test_what_a_test_holds_is_a_test_that_is_there(one: held.Held) -> None:
+    file, _, name = one.test.partition("::")
+    tests = ast.walk(ast.parse((BENCHMARKS.parent / file).read_text("utf-8")))
+    assert name in {node.name for node in tests
+                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}  # fmt: skip
+    assert f"`{one.test}` |" in render({"train": part()})
 
 
 def test_the_page_tells_of_a_script_that_failed() -> None:
