@@ -276,12 +276,18 @@ def faults_written() -> str:
     return written
 
 
-async def test_a_fault_in_what_a_widget_is_told_is_said_and_outlived() -> None:
+@pytest.mark.parametrize("how", ["message", "callback", "timer"])
+async def test_a_fault_in_what_a_widget_does_is_said_and_outlived(how: str) -> None:
     app = TwoModes()
     async with app.run_test(notifications=True) as pilot:
         here = Restless()
         await app.mount(here)
-        here.call_later(here.look)
+        ways: dict[str, Callable[[Callable[[], None]], object]] = {
+            "message": here.call_later,
+            "callback": here.call_next,
+            "timer": lambda look: here.set_timer(0.01, look),
+        }
+        ways[how](here.look)
         await until(lambda: app._notifications, "a notice")
         assert app.return_code is None
         heard: list[str] = []

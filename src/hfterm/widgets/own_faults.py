@@ -1,9 +1,9 @@
 """A fault of the application is said in a line and written down; it is no traceback on the screen.
 
-One in a key's action, in a worker or in what a widget does with a message ends that, and nothing
-else. One while a widget is made leaves half of it, and one that comes again and again, as drawing
-it may, leaves nothing to work with: these end the application, and what is left to do is to say so
-in words, and where the rest is.
+One in a key's action, in a worker, in a timer or in what a widget does with a message ends that,
+and nothing else. One while a widget is made leaves half of it, and one that comes again and again,
+as drawing it may, leaves nothing to work with: these end the application, and what is left to do
+is to say so in words, and where the rest is.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from time import monotonic
 from typing import Any
 
 from rich.text import Text
-from textual import events
+from textual._context import active_message_pump
 from textual.app import App
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.worker import Worker
+from textual.worker import Worker, WorkerFailed
 
 from hfterm import paths
 from hfterm.system.freeze_watch import FreezeWatch
@@ -48,13 +48,13 @@ _dispatch_message = MessagePump._dispatch_message  # pyright: ignore[reportPriva
 
 
 async def _dispatch_and_outlive(self: MessagePump, message: Message) -> None:
+    """What raises here ends the widget's own loop, and so the widget."""
     try:
         await _dispatch_message(self, message)
-    except Exception as error:  # the widget is as it was, or said to be wrong
+    except Exception as error:
         app = self.app
-        if not isinstance(app, OwnFaults) or isinstance(message, events.Compose | events.Mount):
+        if not isinstance(app, OwnFaults) or not app.outlives(error, self):
             raise
-        app.outlive(error, self)
 
 
 class OwnFaults(LateFaults):
@@ -69,16 +69,23 @@ class OwnFaults(LateFaults):
         super().__init__(ansi_color=ansi_color)
         self._said_at = deque(maxlen=OFTEN)
 
-    def outlive(self, error: Exception, place: MessagePump) -> None:
-        """Say a fault of a widget that is there; end with one that comes again and again."""
+    def outlives(self, error: Exception, place: MessagePump | None) -> bool:
+        """Whether a fault in a message, a timer or a callback of a widget is said, and all goes on.
+
+        It is not where half a widget is made, where one comes again and again, and where whoever it
+        is drawn for is gone.
+        """
         if self.was_in_what_is_gone(error, place):
-            return
+            return True
+        made = place is not None and place._is_mounted  # pyright: ignore[reportPrivateUsage]
+        if not made or isinstance(error, BrokenPipeError | WorkerFailed):
+            return False
         now = monotonic()
         self._said_at.append(now)
         if len(self._said_at) == OFTEN and now - self._said_at[0] < SHORTLY:
-            self._handle_exception(error)
-        else:
-            self.say_fault(error)
+            return False
+        self.say_fault(error)
+        return True
 
     def watch_for_freezes(self, every: float) -> None:
         """Write down where it stands still, if it ever does; tell the watch so often it does not.
@@ -122,6 +129,8 @@ class OwnFaults(LateFaults):
         )  # fmt: skip
 
     def _handle_exception(self, error: Exception) -> None:
+        if self.outlives(error, active_message_pump.get(None)):
+            return
         self._last_fault = error
         super()._handle_exception(error)
 
