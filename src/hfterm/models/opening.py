@@ -39,10 +39,13 @@ def import_modelling() -> None:
     """Import what every model class stands on, quietly; the first call takes seconds."""
     with importing():
         from transformers import modeling_utils
+        from transformers.conversion_mapping import get_checkpoint_conversion_mapping
         from transformers.models.auto import modeling_auto
         from transformers.utils import logging
 
         _ = modeling_utils, modeling_auto
+        # the first to ask has the mapping of every architecture built: a quarter of a second
+        get_checkpoint_conversion_mapping("")
         logging.set_verbosity_error()
         logging.disable_progress_bar()
 
