@@ -65,6 +65,15 @@ async def test_what_is_said_then_begins_another(session: Session, file: Path) ->
 
 
 @pytest.mark.parametrize("on_history", [True, False])
+async def test_it_is_deleted_before_the_model_is_asked(session: Session, file: Path) -> None:
+    number = session.say(TEXT)
+    deleted(file, session)
+    assert session.path() == []  # which begins another
+    with pytest.raises(HftermError, match="no longer there"):
+        await session.answer(number, (), nothing, lambda _: None, lambda _: None)
+    assert session.answering is None
+
+
 async def test_it_is_deleted_while_the_model_is_loaded(
     session: Session, file: Path, monkeypatch: pytest.MonkeyPatch, on_history: bool
 ) -> None:

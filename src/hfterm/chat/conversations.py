@@ -215,6 +215,15 @@ class ConversationStore:
             at = by_id[at].parent
         return path[::-1]
 
+    def conversation_of(self, message: int) -> int:
+        """The conversation that a message is of.
+
+        Raises:
+            HftermError: both are gone.
+        """
+        (found,) = self._one("SELECT conversation FROM message WHERE id = ?", message)
+        return cast("int", found)
+
     def siblings(self, message: int) -> list[int]:
         """The messages that stand in the same place, this one among them, oldest first."""
         rows = self._all(

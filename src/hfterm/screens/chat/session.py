@@ -143,9 +143,8 @@ class Session:
         Raises:
             HftermError: the model can't be loaded or failed; what came until then is kept.
         """
-        # which may be deleted, and another begun, while this goes on
-        conversation = self.conversation
-        assert conversation is not None
+        # that in sight may be another by now, and this one deleted
+        conversation = self.store.conversation_of(parent)
         info = await self.load(show)
         seen = self.store.get(conversation).leaf
         self.store.activate(conversation, parent)
