@@ -64,7 +64,6 @@ async def test_what_is_said_then_begins_another(session: Session, file: Path) ->
     assert [said.content for said in session.path()] == ["another"]
 
 
-@pytest.mark.parametrize("on_history", [True, False])
 async def test_it_is_deleted_before_the_model_is_asked(session: Session, file: Path) -> None:
     number = session.say(TEXT)
     deleted(file, session)
@@ -74,6 +73,7 @@ async def test_it_is_deleted_before_the_model_is_asked(session: Session, file: P
     assert session.answering is None
 
 
+@pytest.mark.parametrize("on_history", [True, False])
 async def test_it_is_deleted_while_the_model_is_loaded(
     session: Session, file: Path, monkeypatch: pytest.MonkeyPatch, on_history: bool
 ) -> None:
