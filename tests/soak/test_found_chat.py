@@ -73,6 +73,17 @@ async def test_it_is_deleted_before_the_model_is_asked(session: Session, file: P
     assert session.answering is None
 
 
+async def test_it_is_deleted_before_another_way_of_it_is_looked_at(
+    session: Session, file: Path
+) -> None:
+    session.say(TEXT)
+    (said,) = session.path()
+    deleted(file, session)
+    assert session.path() == []
+    with pytest.raises(HftermError, match="no longer there"):
+        session.turn_to(said, 1)
+
+
 @pytest.mark.parametrize("on_history", [True, False])
 async def test_it_is_deleted_while_the_model_is_loaded(
     session: Session, file: Path, monkeypatch: pytest.MonkeyPatch, on_history: bool

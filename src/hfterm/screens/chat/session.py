@@ -114,12 +114,12 @@ class Session:
 
     def turn_to(self, message: ChatMessage, by: int) -> bool:
         """Go to another way the conversation went on; False when there is none."""
-        assert self.conversation is not None
+        conversation = self.store.conversation_of(message.id)
         siblings = self.store.siblings(message.id)
         at = siblings.index(message.id) + by
         if not 0 <= at < len(siblings):
             return False
-        self.store.activate(self.conversation, siblings[at])
+        self.store.activate(conversation, siblings[at])
         return True
 
     # -- answering -------------------------------------------------------------------------------
