@@ -144,6 +144,8 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
             for screen in self._workbench_screens():
                 if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
                     await screen.fill_once()
+        except Exception as error:  # noqa: BLE001 - each start would end with the same session
+            self.say_fault(error)
         finally:
             self._filled.set()
         for problem in self._problems:

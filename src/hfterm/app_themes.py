@@ -32,21 +32,21 @@ class Themed(App[None]):
         themes, problems = load_user_themes(paths.themes_dir())
         for theme in themes:
             self.register_theme(theme)
-        wanted, problem = self._wanted_theme(themes)
+        wanted, wrong = self._wanted_theme(themes)
         # before the first style is computed: setting it later computes all of them twice
         self.set_reactive(App.theme, wanted)
-        return [*problems, *problem]
+        return [*problems, wrong] if wrong else problems
 
-    def _wanted_theme(self, themes: Iterable[Theme]) -> tuple[str, list[str]]:
-        name, problems = self.settings.theme, list[str]()
+    def _wanted_theme(self, themes: Iterable[Theme]) -> tuple[str, str]:
+        name, wrong = self.settings.theme, ""
         if name not in self.available_themes:
             known = ", ".join(sorted({theme.name for theme in themes} | {DARK.name, LIGHT.name}))
             hint = did_you_mean(name, self.available_themes) or f"; try {known}."
-            problems.append(f"theme = {name!r} is not a theme here{hint}")
+            wrong = f"theme = {name!r} is not a theme here{hint}"
             name = DARK.name
         if self.shallow and name in (DARK.name, LIGHT.name):
             name = "ansi-dark" if name == DARK.name else "ansi-light"
-        return name, problems
+        return name, wrong
 
     def watch_theme(self, theme: str) -> None:
         """A theme that was chosen is kept for the next time."""

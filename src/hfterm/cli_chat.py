@@ -16,7 +16,7 @@ from hfterm.chat.types import Answer, Ask, LlmInfo, LlmSpec, Message, Sampling, 
 from hfterm.cli_work import AsJson, failed, print_json, print_rows, run_work
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import displayable
 
 GOODBYE = ("/quit", "/exit", "/bye")

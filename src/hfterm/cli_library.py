@@ -27,7 +27,7 @@ def library(context: typer.Context, as_json: AsJson = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from hfterm.engine.library_requests import ListLibrary
-    from hfterm.system.disk import size_text
+    from hfterm.sizes import size_text
     from hfterm.widgets.library_tables import LibraryRows
 
     found = ask(ListLibrary(folders=_folders()))
@@ -110,7 +110,7 @@ def delete(
 ) -> None:
     """Delete what hfterm or the hub brought, after saying what that frees."""
     from hfterm.engine.library_requests import DeleteItem, FreedBy
-    from hfterm.system.disk import size_text
+    from hfterm.sizes import size_text
 
     item = _find(name)
     freed = ask(FreedBy(item=item))

@@ -115,7 +115,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a run, after a yes."""
-    from hfterm.system.disk import size_text
+    from hfterm.sizes import size_text
     from hfterm.training import run_control, store
 
     found = tried(lambda: store.find_run(run))

@@ -19,8 +19,9 @@ import msgspec
 from hfterm import __version__, paths, settings
 from hfterm.job import Job
 from hfterm.paths import home_relative
+from hfterm.sizes import size_text
 from hfterm.system.clipboard import DEFAULT_LIMIT
-from hfterm.system.disk import folder_size, size_text
+from hfterm.system.disk import folder_size
 from hfterm.system.reach import DEFAULT_ENDPOINT, has_token, offline_variable, reach
 from hfterm.system.samples import Sampler
 from hfterm.system.terminal import (

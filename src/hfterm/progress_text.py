@@ -6,6 +6,7 @@ import time
 from typing import TextIO
 
 from hfterm.job import Progress
+from hfterm.sizes import size_text
 
 BAR = 16
 
@@ -71,7 +72,7 @@ def describe(progress: Progress, elapsed: float, bar: int = BAR, first: int = 0)
 
 def _amount(value: float, unit: str) -> str:
     if unit == "bytes":
-        return f"{value / 1e6:,.1f} MB"
+        return size_text(round(value))
     digits = 1 if value < 10 and value != int(value) else 0
     number = f"{value / 1e6:,.1f} M" if value >= 1e6 else f"{value:,.{digits}f}"
     return f"{number} {unit}".strip()

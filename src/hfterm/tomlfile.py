@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hfterm.paths import home_relative
+from hfterm.sizes import size_text
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1_000_000
 """Longer files are not somebody's settings."""
 
 _MAX_REPAIRS = 20
@@ -77,7 +78,7 @@ def _read(path: Path) -> str:
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
-        raise OSError(None, f"it is longer than {MAX_BYTES // 1024:,} KiB")
+        raise OSError(None, f"it is longer than {size_text(MAX_BYTES)}")
     return raw.decode("utf-8-sig")
 
 

@@ -20,7 +20,7 @@ from hfterm.screens import run_watch
 from hfterm.screens.train.after import AfterModal
 from hfterm.screens.train.page import TrainPage
 from hfterm.screens.train.screen import TrainScreen
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Recipe

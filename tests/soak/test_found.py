@@ -257,6 +257,14 @@ class Faulty(KeysInOrder):
         raise KeyError("[b]0[/b]")
 
 
+def faults_written() -> str:
+    """What was written down of them; it is no news to the test any more."""
+    file = paths.logs_dir() / "faults.log"
+    written = file.read_text("utf-8")
+    file.unlink()
+    return written
+
+
 async def test_a_fault_of_a_key_is_said_written_down_and_outlived() -> None:
     app = Faulty()
     async with app.run_test(notifications=True) as pilot:
@@ -266,14 +274,6 @@ async def test_a_fault_of_a_key_is_said_written_down_and_outlived() -> None:
         assert (said.title, said.message) == ("A fault in hfterm", "KeyError: '[b]0[/b]'")
         assert app.return_code is None
     assert "in action_fail" in faults_written()
-
-
-def faults_written() -> str:
-    """What was written down of them; it is no news to the test any more."""
-    file = paths.logs_dir() / "faults.log"
-    written = file.read_text("utf-8")
-    file.unlink()
-    return written
 
 
 @pytest.mark.parametrize("how", ["message", "callback", "timer"])
@@ -295,6 +295,46 @@ async def test_a_fault_in_what_a_widget_does_is_said_and_outlived(how: str) -> N
         await until(lambda: heard, "the next message")
         await pilot.pause()
     assert "NoMatches" in faults_written()
+
+
+async def test_a_fault_after_a_refresh_keeps_nobody_else_from_it() -> None:
+    app = TwoModes()
+    async with app.run_test():
+        here, other = Restless(), Restless()
+        await app.mount(here, other)
+        heard: list[str] = []
+        here.call_after_refresh(here.look)
+        other.call_after_refresh(heard.append, "the other")
+        await until(lambda: heard, "the other's turn")
+        assert app.return_code is None
+    assert "NoMatches" in faults_written()
+
+
+class Unsure(Faulty):
+    """Asks whether a key may act, and fails."""
+
+    BINDINGS = [("f11", "unsure", "x"), ("f10", "note", "x")]  # noqa: RUF012
+    noted = 0
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "unsure":
+            self.query_one(Modal)
+        return super().check_action(action, parameters)
+
+    def action_note(self) -> None:
+        self.noted += 1
+
+
+async def test_a_fault_of_one_key_holds_up_no_other() -> None:
+    app = Unsure()
+    async with app.run_test():
+        for key in ("f10", "f11", "f12", "f10", "f11", "f10"):  # in one packet
+            app.post_message(events.Key(key, None))
+        await until(lambda: app.noted == 3, "every key to act")
+        await until(lambda: not app._held and not app._climbing, "no key to be waited for")
+        app.post_message(events.Key("f10", None))
+        await until(lambda: app.noted == 4, "and the next")
+    assert faults_written()
 
 
 async def test_a_fault_that_comes_again_and_again_ends_it() -> None:

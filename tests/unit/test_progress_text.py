@@ -14,7 +14,7 @@ from hfterm.progress_text import describe
         (6, 30, "layers", 10.0, "0.6 layers/s · 0:40 left"),
         (20, 40, "layers", 10.0, "2 layers/s · 0:10 left"),
         (3_000, 9_000, "rows", 10.0, "300 rows/s · 0:20 left"),
-        (5_000_000, 10_000_000, "bytes", 10.0, "0.5 MB/s · 0:10 left"),
+        (5_000_000, 10_000_000, "bytes", 10.0, "500 kB/s · 0:10 left"),
     ],
 )
 def test_rates(done: int, total: int, unit: str, elapsed: float, said: str) -> None:

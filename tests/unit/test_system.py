@@ -9,9 +9,10 @@ import pytest
 
 from hfterm.errors import Cancelled
 from hfterm.job import Job
+from hfterm.sizes import size_text
 from hfterm.system import samples
 from hfterm.system.cgroup import MemoryLimit, memory_limit
-from hfterm.system.disk import folder_size, size_text
+from hfterm.system.disk import folder_size
 from hfterm.system.samples import GpuSample, Sampler
 
 

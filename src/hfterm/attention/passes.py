@@ -20,7 +20,7 @@ from hfterm.attention.types import Side
 from hfterm.errors import HftermError
 from hfterm.inference.loading import trim
 from hfterm.job import Job
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

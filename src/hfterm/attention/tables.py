@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from hfterm.attention.types import AttentionSummary, Metric, Side, Token
 from hfterm.errors import HftermError
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,8 @@ import re
 import sqlite3
 import unicodedata
 
-from hfterm.characters import whole_text
 from hfterm.chat.conversation_types import ConversationRow
+from hfterm.surrogates import whole_text
 
 LONGEST = 200
 """Characters of a search that are looked at."""

@@ -16,7 +16,6 @@ from typing import Self, cast
 
 import msgspec
 
-from hfterm.characters import whole_text
 from hfterm.chat.conversation_schema import (
     connect,
     forget_deleted,
@@ -32,6 +31,7 @@ from hfterm.chat.conversation_types import (
 )
 from hfterm.chat.types import LlmSpec, Role, Sampling, Token
 from hfterm.errors import HftermError
+from hfterm.surrogates import whole_text
 from hfterm.training.run_files import is_alive, mark_of
 from hfterm.training.run_types import ProcessMark
 

@@ -19,8 +19,8 @@ from hfterm.chat.types import LlmInfo, LlmSpec, Sampling
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.job import Job
+from hfterm.sizes import size_text
 from hfterm.system.cgroup import memory_limit
-from hfterm.system.disk import size_text
 from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:

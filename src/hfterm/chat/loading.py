@@ -22,7 +22,7 @@ from hfterm.models.memory import weight_sizes
 from hfterm.models.opening import concrete_of, find, load_config
 from hfterm.models.types import ModelSpec
 from hfterm.paths import expanded
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.system.own_memory import own_memory
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import cast
 
 import msgspec
 
-from hfterm.characters import whole_text
 from hfterm.chat.types import Alternative, Token
 from hfterm.errors import HftermError
+from hfterm.surrogates import whole_text
 
 LONGEST = 10_000_000
 """Bytes of one event, or of an answer that is no stream."""

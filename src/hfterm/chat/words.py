@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from hfterm.chat.conversation_types import AnswerNote
 from hfterm.chat.types import LlmInfo, LlmSpec
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 
 
 def how_words(spec: LlmSpec) -> str:

@@ -17,11 +17,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from hfterm.characters import whole_text
 from hfterm.engine import protocol
 from hfterm.engine.protocol import LENGTH, Call, Cancel, Lane
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job, Progress
+from hfterm.surrogates import whole_text
 
 LANES: tuple[Lane, ...] = ("quick", "views", "long")
 REPORT_EVERY = 0.1

@@ -22,7 +22,8 @@ from hfterm.hub.repo_types import RepoFile, RepoKind, RepoPlan
 from hfterm.hub.starter_pip import Access
 from hfterm.hub.transfer import Download, Remedies, transfer
 from hfterm.job import Job, Progress
-from hfterm.system.disk import free_bytes, size_text
+from hfterm.sizes import size_text
+from hfterm.system.disk import free_bytes
 
 LARGE = 1 << 20
 """Bytes from which a file is brought here: what is smaller is there before one could cancel."""

@@ -23,7 +23,7 @@ from hfterm.hub.starter import STARTER, StarterItem, StarterStatus, find, gguf_o
 from hfterm.hub.transfer import Download, transfer
 from hfterm.hub.unpack import unpack
 from hfterm.job import Job
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 
 _CHUNK = 4 * 1024 * 1024
 _NEW = ".new-"

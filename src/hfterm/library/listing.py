@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from hfterm import paths
-from hfterm.characters import whole_text
 from hfterm.chat.gguf_files import parts_of
 from hfterm.hub import starter
 from hfterm.job import Job
@@ -17,6 +16,7 @@ from hfterm.library.facts import Facts, folder_facts, gguf_facts, is_pickle
 from hfterm.library.hub_cache import cached_items
 from hfterm.library.types import Library, LibraryFile, LibraryItem, Place
 from hfterm.paths import expanded
+from hfterm.surrogates import whole_text
 from hfterm.system.disk import folder_size, free_bytes
 from hfterm.training.store import list_runs
 

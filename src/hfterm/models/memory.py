@@ -20,7 +20,7 @@ from hfterm.models.memory_types import (
     Precision,
     Purpose,
 )
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -91,10 +91,12 @@ class WorkbenchScreen(Screen[None]):
         """Fill the screen the first time it is in sight."""
         if not self._filling:
             self._filling = True
-            await self.fill()
-            if self.remembered != Place():
-                await self.restore(self.remembered)
-            self.settled = True
+            try:
+                await self.fill()
+                if self.remembered != Place():
+                    await self.restore(self.remembered)
+            finally:  # whatever it could not remember
+                self.settled = True
 
     @property
     def takes_letters(self) -> bool:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from hfterm.characters import whole_text
 from hfterm.paths import expanded
 from hfterm.session.types import Place, Session
+from hfterm.surrogates import whole_text
 from hfterm.system.whole_file import write_atomic
 
 LARGEST = 32_000_000
@@ -36,7 +36,7 @@ def write_session(path: Path, session: Session) -> None:
 
 
 def storable(place: Place) -> Place:
-    """A place as JSON can hold it: such bytes become � in a text, and a name of them is dropped."""
+    """A place as JSON holds it: half a surrogate pair is � in a text, and no name."""
     changes: dict[str, str | None] = {}
     for field in Place.__struct_fields__:
         value: object = getattr(place, field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hfterm.errors import HftermError
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Task
 from hfterm.training.recipe_text import write_recipe

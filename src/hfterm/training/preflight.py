@@ -22,8 +22,8 @@ from hfterm.inference.code_opening import has_tokenizer
 from hfterm.job import Job
 from hfterm.models.opening import OFFSET_POSITIONS
 from hfterm.paths import expanded
+from hfterm.sizes import size_text
 from hfterm.system import reach
-from hfterm.system.disk import size_text
 from hfterm.training.code_model import adapter_error, no_tokenizer
 from hfterm.training.data import splits
 from hfterm.training.data_files import local_files

@@ -19,7 +19,7 @@ import msgspec
 from transformers import TrainerCallback
 
 from hfterm.errors import HftermError
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.training import run_files as files
 from hfterm.training.loop import agreed, several
 from hfterm.training.recipe import LESS_IS_BETTER

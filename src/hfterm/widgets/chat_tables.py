@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from hfterm.chat.measured import Speed, fastest
 from hfterm.chat.types import Token
 from hfterm.models.memory_types import MemoryReport
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import displayable, token_label
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows
 from hfterm.widgets.model_tables import FITS, bar

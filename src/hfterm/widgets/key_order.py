@@ -79,8 +79,10 @@ class KeysInOrder(OwnFaults):
         path = list(focused.ancestors_with_self) if focused is not None else [self.screen]
         self._keys += 1
         self._climbing = self._keys
-        await super().on_event(event)
-        self._climb([node for node in path if node is not self], self._climbing)
+        try:
+            await super().on_event(event)
+        finally:  # a fault of one key's, which is outlived, holds up no other
+            self._climb([node for node in path if node is not self], self._climbing)
 
     def _climb(self, path: list[MessagePump], number: int) -> None:
         """Go up as the key does: through the queue of each widget, and then the application's."""
@@ -102,9 +104,11 @@ class KeysInOrder(OwnFaults):
         if not self.takes(self._held[0]) and time.monotonic() - self._held_at < LONGEST:
             self.set_timer(LOOK, self._next)
             return
-        await self._take(self._held.popleft())
-        if self._held:
-            self._be_patient()
+        try:
+            await self._take(self._held.popleft())
+        finally:
+            if self._held:
+                self._be_patient()
 
     def _be_patient(self) -> None:
         self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hfterm.chat.lab_types import WayResult
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import displayable
 from hfterm.widgets.data_grid import Cell, GridColumn
 

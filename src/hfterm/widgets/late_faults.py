@@ -13,11 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 from textual import events
-from textual._context import active_message_pump
 from textual.app import App
 from textual.dom import DOMNode
 from textual.errors import NoWidget
-from textual.worker import WorkerFailed, active_worker
 
 from hfterm.errors import HftermError
 from hfterm.text import displayable
@@ -45,16 +43,7 @@ class LateFaults(App[None]):
             self.notify(displayable(str(error)), severity="error", timeout=12, markup=False)
             return True
 
-    def _handle_exception(self, error: Exception) -> None:
-        worker = active_worker.get(None)
-        if isinstance(error, WorkerFailed) and worker is not None:
-            place = worker.node
-        else:
-            place = active_message_pump.get(None)
-        if not self.was_in_what_is_gone(error, place):
-            super()._handle_exception(error)
-
-    def was_in_what_is_gone(self, error: Exception, place: object) -> bool:
+    def is_late(self, error: Exception, place: object) -> bool:
         """Whether a fault is nobody's concern any more; it is logged then."""
         if not isinstance(place, DOMNode) or place is self or not self.is_gone(place):
             return False

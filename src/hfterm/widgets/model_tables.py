@@ -15,7 +15,7 @@ from hfterm.models.types import (
     Parameter,
     ParameterTree,
 )
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import displayable, elide_middle
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows, Tone
 

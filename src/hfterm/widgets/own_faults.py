@@ -1,9 +1,9 @@
 """A fault of the application is said in a line and written down; it is no traceback on the screen.
 
-One in a key's action, in a worker, in a timer or in what a widget does with a message ends that,
-and nothing else. One while a widget is made leaves half of it, and one that comes again and again,
-as drawing it may, leaves nothing to work with: these end the application, and what is left to do
-is to say so in words, and where the rest is.
+One in a key's action, a worker, a timer, a callback or in what a widget does with a message ends
+that, and nothing else. One while a widget is made leaves half of it, and where one follows the
+other, as of drawing they may, there is no going on: these end the application, and what is left to
+do is to say so in words, and where the rest is. Nor does it stand still unseen.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from time import monotonic
 from typing import Any
 
 from rich.text import Text
+from textual._callback import invoke
 from textual._context import active_message_pump
 from textual.app import App
 from textual.dom import DOMNode
 from textual.message import Message
 from textual.message_pump import MessagePump
-from textual.worker import Worker, WorkerFailed
+from textual.screen import Screen
+from textual.worker import Worker, WorkerFailed, active_worker
 
 from hfterm import paths
 from hfterm.system.freeze_watch import FreezeWatch
@@ -33,7 +35,7 @@ from hfterm.widgets.late_faults import LateFaults
 FILE = "faults.log"
 
 OFTEN = 5
-"""Faults within `SHORTLY` that are one that comes again and again."""
+"""Faults within `SHORTLY` after which there is no going on."""
 
 SHORTLY = 10.0
 """Seconds."""
@@ -53,8 +55,20 @@ async def _dispatch_and_outlive(self: MessagePump, message: Message) -> None:
         await _dispatch_message(self, message)
     except Exception as error:
         app = self.app
-        if not isinstance(app, OwnFaults) or not app.outlives(error, self):
+        if not isinstance(app, OwnFaults) or not app.said(error, self):
             raise
+
+
+async def _call_each(self: Screen[object]) -> None:
+    """What is to be done after a refresh, for whomever: one that fails keeps no other from it."""
+    callbacks = self._callbacks[:]  # pyright: ignore[reportPrivateUsage]
+    self._callbacks.clear()  # pyright: ignore[reportPrivateUsage]
+    for callback, sender in callbacks:
+        with sender._context():  # pyright: ignore[reportPrivateUsage]
+            try:
+                await invoke(callback)
+            except Exception as error:  # noqa: BLE001 - judged by whose it is, and perhaps the end
+                self.app._handle_exception(error)  # pyright: ignore[reportPrivateUsage]
 
 
 class OwnFaults(LateFaults):
@@ -66,18 +80,19 @@ class OwnFaults(LateFaults):
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
         MessagePump._dispatch_message = _dispatch_and_outlive  # pyright: ignore[reportPrivateUsage]
+        Screen._invoke_and_clear_callbacks = _call_each  # pyright: ignore[reportPrivateUsage]
         super().__init__(ansi_color=ansi_color)
         self._said_at = deque(maxlen=OFTEN)
 
-    def outlives(self, error: Exception, place: MessagePump | None) -> bool:
-        """Whether a fault in a message, a timer or a callback of a widget is said, and all goes on.
+    def said(self, error: Exception, place: DOMNode | MessagePump | None) -> bool:
+        """Say a fault where it ends nothing but what was being done; False where it ends all.
 
-        It is not where half a widget is made, where one comes again and again, and where whoever it
-        is drawn for is gone.
+        That is where half a widget is made, where faults come one after the other, and where
+        whoever it is drawn for is gone.
         """
-        if self.was_in_what_is_gone(error, place):
+        if self.is_late(error, place):
             return True
-        made = place is not None and place._is_mounted  # pyright: ignore[reportPrivateUsage]
+        made = isinstance(place, MessagePump) and place._is_mounted  # pyright: ignore[reportPrivateUsage]
         if not made or isinstance(error, BrokenPipeError | WorkerFailed):
             return False
         now = monotonic()
@@ -88,9 +103,12 @@ class OwnFaults(LateFaults):
         return True
 
     def watch_for_freezes(self, every: float) -> None:
-        """Write down where it stands still, if it ever does; tell the watch so often it does not.
+        """Write down where it stands still, if it ever does.
 
-        Not with several applications in one process: there is one such watch in it.
+        A process has one such watch, so this is for an application that has it for itself.
+
+        Args:
+            every: seconds between two signs of life.
         """
         self._freezes = watch = FreezeWatch(paths.logs_dir() / f"frozen-{os.getpid()}.log")
         self.set_interval(every, watch.beat)
@@ -129,10 +147,13 @@ class OwnFaults(LateFaults):
         )  # fmt: skip
 
     def _handle_exception(self, error: Exception) -> None:
-        if self.outlives(error, active_message_pump.get(None)):
-            return
-        self._last_fault = error
-        super()._handle_exception(error)
+        worker = active_worker.get(None)
+        place = active_message_pump.get(None)
+        if isinstance(error, WorkerFailed) and worker is not None:
+            place = worker.node
+        if not self.said(error, place):
+            self._last_fault = error
+            super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
         error = self._last_fault

@@ -1,9 +1,9 @@
-"""The command palette: where there is no room for its list, and where one is open elsewhere.
+"""The command palette where Textual's ends it all: no room, a line that went, another open.
 
 In a terminal of some 40 columns the command palette's list gets no width, and so Textual computes
 no lines for it. `PageDown` looks for the highlighted one all the same: a `KeyError` that ends the
-application. What is clicked on may be a line that was found for the letter before, and is none any
-more. And every palette has the same id, which no two in one application may have: one that
+application. A click may come for a line of the list as it was before the last letter: an
+`IndexError`. And every palette has the same id, which no two in one application may have: one that
 was left open on another screen is in the way.
 """
 

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from hfterm.engine.client import EngineStatus
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import displayable, elide_middle
 from hfterm.training.preview_types import Preview
 from hfterm.training.recipe import LESS_IS_BETTER, Recipe

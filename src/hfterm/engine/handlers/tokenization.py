@@ -16,7 +16,7 @@ from hfterm.hub.refs import cached_models
 from hfterm.hub.text_document import TextDocument
 from hfterm.job import Job
 from hfterm.paths import expanded
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.tokenization import encoding, types, views
 
 HANDLERS = Registry()

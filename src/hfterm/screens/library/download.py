@@ -18,7 +18,7 @@ from hfterm.library.facts import is_pickle
 from hfterm.library.types import LibraryFile
 from hfterm.library.wanted import PARTS, wanted
 from hfterm.screens.library.page import Brought, LibraryPage
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Choice, Field

@@ -10,7 +10,7 @@ from textual.widgets import Static
 from hfterm.engine.library_requests import ListFiles
 from hfterm.library.types import LibraryFile, LibraryItem
 from hfterm.screens.library.page import LibraryPage
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.library_tables import file_rows

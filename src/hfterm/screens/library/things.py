@@ -26,7 +26,7 @@ from hfterm.screens.library.page import (
     RowsWanted,
 )
 from hfterm.screens.messages import ModelToOpen
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import displayable, elide_middle, foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Choice, Field

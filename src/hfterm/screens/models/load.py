@@ -16,7 +16,7 @@ from hfterm.models.verdicts import modules_of
 from hfterm.screens.messages import ModelLoaded
 from hfterm.screens.models.subject import ModelPage, ModelSubject
 from hfterm.screens.workbench import WorkbenchScreen
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 from hfterm.widgets.load_form import LoadForm
 from hfterm.widgets.model_tables import parameters_text

@@ -11,7 +11,7 @@ from hfterm.engine.model_requests import EstimateLora
 from hfterm.models.code import lora_code
 from hfterm.models.types import LoraEstimate
 from hfterm.screens.models.subject import ModelPage, ModelSubject
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field

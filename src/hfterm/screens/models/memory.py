@@ -12,7 +12,7 @@ from hfterm.engine.model_requests import EstimateMemory
 from hfterm.models.code import memory_code
 from hfterm.models.memory_types import MemoryReport
 from hfterm.screens.models.subject import ModelPage, ModelSubject
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field

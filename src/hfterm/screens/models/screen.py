@@ -26,7 +26,7 @@ from hfterm.screens.models.subject import ClassChosen, LabelsWanted, ModelPage, 
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import elide_middle, foreign
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.mode_bar import ModeBar

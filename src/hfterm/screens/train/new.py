@@ -20,7 +20,7 @@ from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.paths import expanded
 from hfterm.screens.train.page import PreviewMade, RunsStarted, TrainPage
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.text import foreign
 from hfterm.training import run_control
 from hfterm.training.recipe import Recipe, expand

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from hfterm.errors import HftermError
 from hfterm.screens.train.page import RecipeWanted, RunsTouched, RunWanted, TrainPage
-from hfterm.system.disk import size_text
+from hfterm.sizes import size_text
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.widgets.confirm import Confirm
