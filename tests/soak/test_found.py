@@ -11,6 +11,7 @@ import pytest
 from rich.style import Style
 from textual import events
 from textual.app import App, ComposeResult
+from textual.binding import Binding
 from textual.command import CommandPalette
 from textual.css.query import NoMatches
 from textual.drivers import linux_driver
@@ -313,7 +314,10 @@ async def test_a_fault_after_a_refresh_keeps_nobody_else_from_it() -> None:
 class Unsure(Faulty):
     """Asks whether a key may act, and fails."""
 
-    BINDINGS = [("f11", "unsure", "x"), ("f10", "note", "x")]  # noqa: RUF012
+    BINDINGS = [  # noqa: RUF012
+        Binding("f11", "unsure", priority=True),
+        ("f10", "note", "x"),
+    ]
     noted = 0
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
