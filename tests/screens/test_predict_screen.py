@@ -332,7 +332,7 @@ async def test_load_options_quantize_and_start_at_random(make_app: MakeApp) -> N
         await pilot.press("3", "enter")
         await settled(pilot, lambda: not isinstance(app.screen, LoadModal))
         await settled(pilot, lambda: len(table(app, "result-grid")) == 3, "three labels")
-        assert "● nf4 28.7 MB cpu BertForSequenceClassification" in shown(app)
+        assert "● nf4 29.3 MB cpu BertForSequenceClassification" in shown(app)
 
 
 async def test_alt_l_loads_from_within_a_field(make_app: MakeApp) -> None:
