@@ -27,7 +27,7 @@ from hfterm.screens.run_watch import RunWatch
 from hfterm.screens.session_keeper import KEEP_EVERY, SessionKeeper
 from hfterm.screens.start import StartOptions
 from hfterm.screens.tour import Tour
-from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.screens.workbench import FILLED_WITHIN, WorkbenchScreen
 from hfterm.settings import Settings, keymap_problems
 from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
@@ -46,8 +46,11 @@ if TYPE_CHECKING:
 SAMPLE_EVERY = 5.0
 """Seconds between two looks at the machine; the status bar repaints only what changed."""
 
-FILLED_WITHIN = 3.0
-"""Seconds that quitting waits for the first screen to be filled, at most."""
+LEAVING = {"escape", "ctrl+q", *(f"alt+{at}" for at in range(1, len(SCREENS) + 1))}
+"""Keys that need nothing of a screen."""
+
+MADE_WITHIN = 1.0
+"""Seconds that another screen waits for a window that is being made, at most."""
 
 
 class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
@@ -228,12 +231,13 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
         return screens[-1] if screens else None
 
     def takes(self, event: events.Key | events.Paste) -> bool:
-        """On a screen that is being filled letters wait for its field; other keys act."""
+        """On a screen that is being filled keys wait for it, but for those that leave it."""
         screen = self.screen
         if not isinstance(screen, WorkbenchScreen):
             return super().takes(event)
-        typed = isinstance(event, events.Paste) or event.is_printable
-        return not typed or screen.takes_letters
+        if isinstance(event, events.Paste) or event.is_printable:
+            return screen.takes_letters
+        return screen.settled or event.key in LEAVING
 
     # -- engine and machine -------------------------------------------------------------------
 
@@ -312,6 +316,9 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
             return
         if self.workbench is not None:
             self.keeper.note(self.workbench)
+        # a palette that is being made looks for the screen under it among those of the mode
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.screen._mounted_event.wait(), MADE_WITHIN)  # pyright: ignore[reportPrivateUsage]
         await self.switch_mode(mode)
         self._say_gone()
         bench = self.workbench

@@ -47,7 +47,7 @@ DEAD = msgspec.msgpack.encode(ProcessMark(1, 1e12, boot_id()))
 
 def kept(text: str) -> str:
     """Half a surrogate pair is no character: that alone is another afterwards."""
-    return text.encode("utf-8", "replace").decode()
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass

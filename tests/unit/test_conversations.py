@@ -276,7 +276,7 @@ def test_a_token_with_half_a_character_is_kept_as_text_is(store: ConversationSto
     answer = store.begin_answer(talk, store.add(talk, None, "user", "x"), begun=words("a\ud83d"))
     store.append(answer, words("\ude00b"))
     store.finish(answer, NOTE)
-    assert said(store, talk)[-1] == "a??b"
+    assert said(store, talk)[-1] == "a\ufffd\ufffdb"
 
 
 def test_tokens_that_come_after_a_deletion_are_nowhere(
@@ -936,8 +936,16 @@ class Kept(RuleBasedStateMachine):
     def place(self, conversation: int, number: int, kept: Said) -> None:
         assert number not in self.said
         self.said[number] = kept
+        self.look(number)
         talk = self.talks[conversation]
         talk.leaf, talk.used = number, kept.seen
+
+    def look(self, number: int | None) -> None:
+        """Whoever looks at a message looks at the branch that leads to it."""
+        now = self.now()
+        while number is not None:
+            self.said[number].seen = now
+            number = self.said[number].parent
 
     def below(self, number: int) -> list[int]:
         return [id_ for id_, kept in self.said.items() if kept.parent == number]
@@ -979,7 +987,7 @@ class Kept(RuleBasedStateMachine):
         number = self.any_message(data)
         kept = self.said[number]
         self.store.activate(kept.conversation, number)
-        kept.seen = self.now()
+        self.look(number)
         while below := self.below(number):
             number = max(below, key=lambda id_: self.said[id_].seen)
         self.talks[kept.conversation].leaf = number

@@ -87,6 +87,8 @@ MEASURES = (
 
 def spec_of(base: LlmSpec, way: str) -> LlmSpec:
     """How a model is loaded in one of the ways."""
+    if way in ("llama.cpp", "server"):  # the way it is loaded already, which was measured
+        return base
     quantized = way in ("int8", "nf4", "fp4")
     return msgspec.convert(
         {

@@ -173,8 +173,9 @@ class ModelScreen(WorkbenchScreen):
     @work(group="code", exclusive=True, exit_on_error=False)
     async def _code_needed(self, event: CodeNeeded) -> None:
         """The repository's code runs only after a yes."""
-        if await allowed(self.app, event.error):
-            self.spec = msgspec.structs.replace(self.spec, allow_code=True)
+        asked = self.spec
+        if await allowed(self.app, event.error) and self.spec == asked:
+            self.spec = msgspec.structs.replace(asked, allow_code=True)
             self.action_run()
 
     # -- actions ---------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from hfterm.widgets.data_grid import GridSource
     from hfterm.widgets.modals import Modal
     from hfterm.widgets.tab_page import TabPage
+
+FILLED_WITHIN = 3.0
+"""Seconds that whoever needs a screen filled waits for it, at most."""
 
 
 class PageTabs(Protocol):
@@ -63,6 +68,7 @@ class WorkbenchScreen(Screen[None]):
         self.loaded: LoadedInfo | None = None
         self._modes = modes
         self._filling = False
+        self._filled = asyncio.Event()
 
     def compose(self) -> ComposeResult:
         """What the first frame shows; its two lowest lines are filled right after it."""
@@ -89,14 +95,18 @@ class WorkbenchScreen(Screen[None]):
 
     async def fill_once(self) -> None:
         """Fill the screen the first time it is in sight."""
-        if not self._filling:
-            self._filling = True
-            try:
-                await self.fill()
-                if self.remembered != Place():
-                    await self.restore(self.remembered)
-            finally:  # whatever it could not remember
-                self.settled = True
+        if self._filling:  # whoever asks waits for who was first, but not for ever
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._filled.wait(), FILLED_WITHIN)
+            return
+        self._filling = True
+        try:
+            await self.fill()
+            if self.remembered != Place():
+                await self.restore(self.remembered)
+        finally:  # whatever it could not remember
+            self.settled = True
+            self._filled.set()
 
     @property
     def takes_letters(self) -> bool:

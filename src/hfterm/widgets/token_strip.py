@@ -113,8 +113,9 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by 20.
         self._layout()
 
     def select(self, index: int) -> None:
-        """Mark a token, and scroll to it."""
-        self._selected = index
+        """Mark a token, and scroll to it; the last where there is none of that number."""
+        count = len(self._source) if self._source else 0
+        self._selected = max(0, min(index, count - 1))
         self._layout()
 
     # -- layout --------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -45,6 +46,7 @@ class Transcript(VerticalScroll, can_focus=False):
         self._empty = empty
         self._turns: list[Turn] = []
         self._from = 0
+        self._drawing = asyncio.Lock()
 
     async def show(self, turns: Sequence[Turn], chosen: int | None = None) -> None:
         """Show a branch from its end.
@@ -67,6 +69,10 @@ class Transcript(VerticalScroll, can_focus=False):
                 self.post_message(self.Left())
 
     async def _draw(self) -> None:
+        async with self._drawing:
+            await self._draw_turns()
+
+    async def _draw_turns(self) -> None:
         with self.app.batch_update():
             await self.remove_children()
             if not self._turns:
@@ -113,7 +119,7 @@ class Transcript(VerticalScroll, can_focus=False):
             first = views[0].turn.id
             await self._draw()
             views = self.views
-            at = next(i for i, view in enumerate(views) if view.turn.id == first) - 1
+            at = next((i for i, view in enumerate(views) if view.turn.id == first), 0) - 1
         if at >= len(views) and by == 1:
             self.post_message(self.Left())
             return

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from hfterm.attention.code import attention_code
-from hfterm.attention.types import AttentionComparison, Looked, Which
+from hfterm.attention.types import AttentionComparison, Looked, Side, Which
 from hfterm.engine.attention_requests import CompareAttention
 from hfterm.screens.attention.heads import ROOMY, numbered
 from hfterm.screens.attention.sight import AttentionPage, HeadPicked, Sight, mask_of
@@ -37,6 +37,7 @@ is less, the middle is no change. `Enter` in a field compares.
 
     _asked: tuple[Looked, Looked, Which] | None = None
     _found: AttentionComparison | None = None
+    _side: Side | None = None
 
     def body(self) -> ComposeResult:
         """The second model and text, the grid of changes, the map of changes."""
@@ -75,7 +76,10 @@ is less, the middle is no change. `Enter` in a field compares.
         if other == sight.looked:
             self._empty()
         elif asked != self._asked:
-            self._asked = asked
+            if self._asked is None or asked[:2] != self._asked[:2] or self._side != sight.side:
+                self._found = None  # of other tokens, or of the other side
+                self._map.set_map(None)
+            self._asked, self._side = asked, sight.side
             self.start(self._load(*asked))
         elif self._found is not None:
             self._draw(sight, self._found)

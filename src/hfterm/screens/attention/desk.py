@@ -146,7 +146,8 @@ class AttentionDesk(TabPage):
         self.sight = None
         self.query_one(TokenStrip).set_source(None)
         for page in self.query(AttentionPage):
-            page.clear_page(why)
+            if page.is_mounted:
+                page.clear_page(why)
         self.post_message(self.Looking(None))
 
     # -- where one looks -------------------------------------------------------------------------
@@ -233,7 +234,7 @@ class AttentionDesk(TabPage):
     @on(HeadPicked)
     def _head_picked(self, event: HeadPicked) -> None:
         event.stop()
-        if self.sight is None:
+        if not self._has(layer=event.layer, head=event.head):
             return
         which = self.fields.which(event.layer, event.head)
         if which.layer is None and which.head is None:
@@ -246,12 +247,14 @@ class AttentionDesk(TabPage):
         event.stop()
         if self.sight is not None:
             key = self.sight.key if event.key is None else event.key
-            self._go(event.query, key)
+            if self._has(query=event.query, key=key):
+                self._go(event.query, key)
 
     @on(LinkPicked)
     def _link_picked(self, event: LinkPicked) -> None:
         event.stop()
-        if self.sight is None:
+        there = self._has(event.layer, event.head, event.query, event.key)
+        if self.sight is None or not there:
             return
         self.fields.choose("map", "head")
         which = self.fields.which(event.layer, event.head)
@@ -265,8 +268,17 @@ class AttentionDesk(TabPage):
     @on(TokenStrip.TokenHighlighted)
     def _token_picked(self, event: TokenStrip.TokenHighlighted) -> None:
         event.stop()
-        if self.sight is not None:
+        if self.sight is not None and self._has(query=event.index):
             self._go(event.index, self.sight.key)
+
+    def _has(self, layer: int = 0, head: int = 0, query: int = 0, key: int = 0) -> bool:
+        """Whether the pass has such a place: a picture may still be that of the one before."""
+        sight = self.sight
+        if sight is None:
+            return False
+        axis = sight.summary.axis(sight.side)
+        inside = layer < axis.layers and head < axis.heads
+        return inside and query < len(sight.rows) and key < len(sight.columns)
 
     def _go(self, query: int, key: int) -> None:
         sight = self.sight

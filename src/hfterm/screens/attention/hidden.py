@@ -87,7 +87,7 @@ principal components. Blue is opposite, orange is alike.
             )
         asked = (sight.looked, stack, int(self.query_one("#hidden-layer", Choice).value))
         if self._view != "norms" and asked != self._asked:
-            self._asked = asked
+            self._asked, self._views = asked, None  # those before are of other tokens
             self.start(self._load(*asked))
         else:
             self._draw()

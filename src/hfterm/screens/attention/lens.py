@@ -47,7 +47,7 @@ head.
         """Read the part that the selected token is in."""
         asked = (sight.looked, self._start(sight))
         if asked != self._asked:
-            self._asked = asked
+            self._asked, self._lens = asked, None  # that before is of other tokens
             self.start(self._load(sight, self._start(sight)))
         elif self._lens is not None and (before is None or before.query != sight.query):
             self._draw(sight, self._lens, self.query_one(DataGrid).cursor_row)

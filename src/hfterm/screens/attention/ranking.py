@@ -81,6 +81,8 @@ The strongest links of the token that is selected in the strip, over all layers 
     @on(DataGrid.RowChosen)
     def _chosen(self, event: DataGrid.RowChosen) -> None:
         event.stop()
+        if event.row >= len(self._links):
+            return
         link = self._links[event.row]
         self.post_message(LinkPicked(link.layer, link.head, link.query, link.key))
 

@@ -120,7 +120,8 @@ conversations from one.
     @on(DataGrid.RowChosen, "#history-grid")
     def _open(self, event: DataGrid.RowChosen) -> None:
         event.stop()
-        self.post_message(ConversationWanted(self._rows.rows[event.row].id))
+        if event.row < len(self._rows):  # of what was found before there may be more
+            self.post_message(ConversationWanted(self._rows.rows[event.row].id))
 
     @work(group="history-window", exclusive=True, exit_on_error=False)
     async def action_rename(self) -> None:

@@ -158,6 +158,8 @@ the model in each way, one after the other (`Esc` stops that). `Enter` on a row 
         event.stop()
         spec = self._now() or self._spec
         ways = ways_shown(self._measured.of(spec.ref, spec.device))
+        if event.row >= len(ways):  # another model has been typed meanwhile
+            return
         self.query_one(ChatLoadForm).show(spec_of(spec, ways[event.row]))
         self._show()
 

@@ -144,7 +144,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
     @property
     def talk(self) -> TalkPage | None:
         """The conversation."""
-        return next(iter(self.query(TalkPage)), None)
+        return next((page for page in self.query(TalkPage) if page.is_mounted), None)
 
     @property
     def log_file(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -138,7 +139,10 @@ class TalkPage(ChatPage):
             return
         self.composer.clear_message()
         self.composer.call_it(message_words(self.session.info))
+        conversation = self.session.conversation
         await self.show()
+        if self.session.conversation != conversation:  # another was begun: this one can wait
+            return
         if editing is None or editing.role == "user":
             await self._answer(number)
 
@@ -303,9 +307,9 @@ class TalkPage(ChatPage):
     async def _answer_shorter(self) -> None:
         """Leave turns out until the prompt fits, or none is left to leave out."""
         await self.show()
-        last = self.session.path()[-1]
-        if last.role == "user":
-            while await self._answer(last.id) == "context-full":
+        path = self.session.path()  # empty where another conversation was begun
+        if path and path[-1].role == "user":
+            while await self._answer(path[-1].id) == "context-full":
                 if not self.session.leave_out_more():
                     return
 
@@ -336,7 +340,8 @@ class TalkPage(ChatPage):
     @on(SamplingForm.Changed)
     def _sampling_changed(self) -> None:
         form = self.query_one(SamplingForm)
-        self.session.sampling = form.sampling()
+        with suppress(HftermError):  # what is typed by now is no number: its field says so
+            self.session.sampling = form.sampling()
         self.session.system = form.system
 
     def come(self) -> None:

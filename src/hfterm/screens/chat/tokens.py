@@ -95,10 +95,9 @@ the raw prompt.
         """Go on from here with another token."""
         event.stop()
         at = self.query_one("#tokens-grid", DataGrid).cursor_row
-        token = self._rows.tokens[at]
-        if self._message is not None:
-            other = token.alternatives[event.row]
-            self.post_message(GoOnFrom(self._message, at, other.id))
+        others = self._rows.tokens[at].alternatives if at < len(self._rows) else ()
+        if self._message is not None and event.row < len(others):
+            self.post_message(GoOnFrom(self._message, at, others[event.row].id))
 
     def _whole(self) -> str:
         said = next((m for m in self.session.path() if m.id == self._message), None)

@@ -30,6 +30,8 @@ def turns_of(session: Session, path: Sequence[ChatMessage]) -> list[Turn]:
     turns: list[Turn] = []
     for at, said in enumerate(path):
         siblings = session.store.siblings(said.id)
+        if said.id not in siblings:  # another hfterm deletes the conversation just now
+            return turns
         turn = _turn(said, (siblings.index(said.id) + 1, len(siblings)))
         if at < session.left_out:
             turn = replace(turn, facts="left out of the prompt")

@@ -88,4 +88,5 @@ Type part of a name: `↑` `↓` choose a row, `Enter` opens it. Or type a path 
     @on(DataGrid.RowChosen, "#models-grid")
     def _chosen(self, event: DataGrid.RowChosen) -> None:
         event.stop()
-        self.post_message(self.Wanted(self._found[event.row]))
+        if event.row < len(self._found):
+            self.post_message(self.Wanted(self._found[event.row]))

@@ -78,7 +78,8 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
 
     @on(DataGrid.RowChosen, "#audit-grid")
     def _chosen(self, event: DataGrid.RowChosen) -> None:
-        rows = self._audit.findings[event.row].rows if self._audit else ()
+        found = self._audit.findings[event.row :] if self._audit else ()
+        rows = found[0].rows if found else ()
         if rows:
             self.post_message(TokenWanted(rows[0]))
 

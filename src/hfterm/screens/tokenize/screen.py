@@ -236,10 +236,10 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     @on(TokenSelected)
     def _token_selected(self, event: TokenSelected) -> None:
         """A token that is selected selects its span in the text."""
-        self.tokens_panel.select(event.index)
         encoding = self.subject.encoding
-        if encoding is None:
+        if encoding is None or event.index >= len(encoding):  # a row of the encoding before
             return
+        self.tokens_panel.select(event.index)
         token = encoding.token(event.index)
         in_text = token.sequence in (0, None) and not token.special
         if in_text and token.start is not None and token.end is not None:

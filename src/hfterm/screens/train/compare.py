@@ -123,7 +123,7 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
 
     @on(Choice.Changed)
     def _draw(self) -> None:
-        if not self._watched:
+        if not self._watched or self._reading == self._watched:  # then it draws when it is through
             return
         metric = self.query_one("#runs-compare-metric", Choice).value
         axis = axis_of(self.query_one("#runs-compare-axis", Choice).value)

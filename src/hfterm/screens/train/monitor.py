@@ -159,6 +159,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         """Read what there is; a large file in another process, which leaves a cache."""
         try:
             await read_watched(watched, self.job_line.show)
+            watched.refresh()
         except HftermError as error:
             self.notice.show_error(error)
             if self._watched is watched:
@@ -168,7 +169,6 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
             self.job_line.clear()
         if self._watched is watched:
             self._reading = False
-            watched.refresh()
             self._follow({"curves", "system", "events", "samples", "log", "checkpoints"})
             if self._timer is not None:
                 self._timer.resume()

@@ -201,7 +201,8 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
     def _preview_made(self, event: PreviewMade) -> None:
         self._preview = event.preview
         for page in self.query("#page-Preview").results(TrainPage):
-            self._preview_page(page).show_preview(event.preview)
+            if page.is_mounted:  # else it is shown when the page is
+                self._preview_page(page).show_preview(event.preview)
 
     @on(RunsStarted)
     async def _runs_started(self, event: RunsStarted) -> None:
