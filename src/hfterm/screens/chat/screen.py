@@ -354,8 +354,12 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
     def open_text(self, ref: str, text: str, offset: int) -> None:
         """Talk about a text of another screen."""
         self.open_model(ref)
-        if self.talk is not None:
-            self.talk.composer.put(text)
+        self.run_worker(self._put(text), exit_on_error=False)
+
+    async def _put(self, text: str) -> None:
+        """Into the message."""
+        talk = await self._talk()
+        talk.composer.put(text)
 
     def open_model(self, ref: str) -> None:
         """Talk with another model, as it is stored."""
