@@ -76,7 +76,7 @@ were 40 kB an action: they pass it within 600 actions."""
 MORE_DESCRIPTORS = 6
 """Descriptors by which it may have more: an engine's socket and log, a file being read."""
 
-WALKS = (11, 12, 13, 14)
+WALKS = (11, 12)
 """Seeds of the short walks."""
 
 SHORT = 0.5
