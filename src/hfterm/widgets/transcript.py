@@ -70,18 +70,15 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def _draw(self) -> None:
         async with self._drawing:
-            await self._draw_turns()
-
-    async def _draw_turns(self) -> None:
-        with self.app.batch_update():
-            await self.remove_children()
-            if not self._turns:
-                await self.mount(Static(self._empty, classes="empty"))
-                return
-            await self.mount_all(TurnView(turn) for turn in self._turns[self._from :])
-            if self._from:
-                told = f"{self._from:,} earlier turns · ↑ on the first shows them"
-                await self.mount(Static(told, classes="earlier", markup=False), before=0)
+            with self.app.batch_update():
+                await self.remove_children()
+                if not self._turns:
+                    await self.mount(Static(self._empty, classes="empty"))
+                    return
+                await self.mount_all(TurnView(turn) for turn in self._turns[self._from :])
+                if self._from:
+                    told = f"{self._from:,} earlier turns · ↑ on the first shows them"
+                    await self.mount(Static(told, classes="earlier", markup=False), before=0)
 
     async def add(self, turn: Turn) -> TurnView:
         """One more turn at the end."""

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from hfterm.attention.code import attention_code
-from hfterm.attention.types import AttentionComparison, Looked, Side, Which
+from hfterm.attention.types import AttentionComparison, Looked, Which
 from hfterm.engine.attention_requests import CompareAttention
 from hfterm.screens.attention.heads import ROOMY, numbered
 from hfterm.screens.attention.sight import AttentionPage, HeadPicked, Sight, mask_of
@@ -37,7 +37,6 @@ is less, the middle is no change. `Enter` in a field compares.
 
     _asked: tuple[Looked, Looked, Which] | None = None
     _found: AttentionComparison | None = None
-    _side: Side | None = None
 
     def body(self) -> ComposeResult:
         """The second model and text, the grid of changes, the map of changes."""
@@ -76,10 +75,10 @@ is less, the middle is no change. `Enter` in a field compares.
         if other == sight.looked:
             self._empty()
         elif asked != self._asked:
-            if self._asked is None or asked[:2] != self._asked[:2] or self._side != sight.side:
-                self._found = None  # of other tokens, or of the other side
+            if self._asked is None or _tokens_of(asked) != _tokens_of(self._asked):
+                self._found = None
                 self._map.set_map(None)
-            self._asked, self._side = asked, sight.side
+            self._asked = asked
             self.start(self._load(*asked))
         elif self._found is not None:
             self._draw(sight, self._found)
@@ -194,3 +193,9 @@ is less, the middle is no change. `Enter` in a field compares.
             found.models[0], asked[0], "compare", sight.which, sight.side,
             other=(found.models[1], asked[1]),
         )  # fmt: skip
+
+
+def _tokens_of(asked: tuple[Looked, Looked, Which]) -> tuple[object, ...]:
+    """What the tokens along a map's sides depend on."""
+    first, second, which = asked
+    return first, second, which.side

@@ -253,13 +253,13 @@ class AttentionDesk(TabPage):
     @on(LinkPicked)
     def _link_picked(self, event: LinkPicked) -> None:
         event.stop()
-        there = self._has(event.layer, event.head, event.query, event.key)
-        if self.sight is None or not there:
+        sight = self.sight
+        if sight is None or not self._has(event.layer, event.head, event.query, event.key):
             return
         self.fields.choose("map", "head")
         which = self.fields.which(event.layer, event.head)
         self.sight = replace(
-            self.sight, which=which, layer=event.layer, head=event.head,
+            sight, which=which, layer=event.layer, head=event.head,
             query=event.query, key=event.key,
         )  # fmt: skip
         self.query_one(TokenStrip).select(event.query)

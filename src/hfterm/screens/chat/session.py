@@ -116,7 +116,7 @@ class Session:
         """Go to another way the conversation went on; False when there is none."""
         conversation = self.store.conversation_of(message.id)
         siblings = self.store.siblings(message.id)
-        at = _index(siblings, message.id) + by
+        at = _place_of(message.id, siblings) + by
         if not 0 <= at < len(siblings):
             return False
         self.store.activate(conversation, siblings[at])
@@ -149,7 +149,7 @@ class Session:
         seen = self.store.get(conversation).leaf
         self.store.activate(conversation, parent)
         path = self.store.path(conversation)
-        path = path[: _place_of(parent, path) + 1]
+        path = path[: _place_of(parent, [said.id for said in path]) + 1]
         prefix = "".join(token.text for token in begun) or prefix
         note = AnswerNote(model=model_words(self.spec), sampling=self.sampling)
         number = self.store.begin_answer(conversation, parent, prefix, begun, note)
@@ -202,7 +202,7 @@ class Session:
     def asked_for(self, answer: ChatMessage) -> list[Message]:
         """The messages that an answer of the branch in sight answers."""
         path = self.path()
-        return self._messages(path[: _place_of(answer.id, path)])
+        return self._messages(path[: _place_of(answer.id, [said.id for said in path])])
 
     def leave_out_more(self) -> bool:
         """Leave the oldest turn that is still read out of the prompt; False when one is left."""
@@ -239,12 +239,8 @@ def _noted(note: AnswerNote, answer: Answer) -> AnswerNote:
     )  # fmt: skip
 
 
-def _place_of(message: int, path: Sequence[ChatMessage]) -> int:
-    """Where a message stands in a branch that another hfterm may have changed."""
-    return _index([said.id for said in path], message)
-
-
-def _index(ids: Sequence[int], message: int) -> int:
+def _place_of(message: int, ids: Sequence[int]) -> int:
+    """Where a message stands among others, which another hfterm may have changed."""
     if message not in ids:
         raise HftermError(
             "gone",
