@@ -33,7 +33,6 @@ from hfterm.system.terminal import ColorDecision, ColorDepth
 from hfterm.text import displayable, install_backstop
 from hfterm.widgets.alt_keys import let_alt_keys_through
 from hfterm.widgets.changed_only import ChangedOnly
-from hfterm.widgets.key_order import KeysInOrder
 from hfterm.widgets.mode_bar import ModeWord
 from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.terminal_clipboard import TerminalClipboard
@@ -53,7 +52,7 @@ MADE_WITHIN = 1.0
 """Seconds that another screen waits for a window that is being made, at most."""
 
 
-class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
+class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
     """The workbench."""
 
     TITLE = "hfterm"
@@ -143,14 +142,15 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes, KeysInOrder):
         if self.current_mode == "train":  # which tab it opens is the runs' to say
             await self.run_watch.looked.wait()
         self._start_engine()
-        try:
-            for screen in self._workbench_screens():
-                if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
+        for screen in self._workbench_screens():
+            if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
+                try:
                     await screen.fill_once()
-        except Exception as error:  # noqa: BLE001 - each start would end with the same session
-            self.say_fault(error)
-        finally:
-            self._filled.set()
+                except Exception as error:  # noqa: BLE001 - each start would end with the same
+                    # session; where all is being closed already, it is nobody's concern
+                    if not self.is_late(error, screen):
+                        self.say_fault(error)
+        self._filled.set()
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip

@@ -158,7 +158,8 @@ async def test_the_next_start_goes_on_where_one_was(make_app: MakeApp, tmp_path:
         await pilot.press(*"/sms")
         await settled(pilot, lambda: "minilm" not in shown(app))
         # no quitting: what was written by then is there, as after a crash
-        await settled(pilot, lambda: read_session(file).places.get("library", Place()).search)
+        kept = lambda: read_session(file).places.get("library", Place())  # noqa: E731
+        await settled(pilot, lambda: kept().search == "sms")
     again = make_app(session=file)
     async with again.run_test(size=SIZE) as pilot:
         await settled(pilot, lambda: isinstance(again.workbench, LibraryScreen))

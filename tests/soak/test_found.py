@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakSet
 
 import pytest
@@ -12,11 +13,11 @@ from rich.style import Style
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.css.query import NoMatches
 from textual.drivers import linux_driver
 from textual.screen import Screen
-from textual.widgets import Footer, Label, OptionList
+from textual.widgets import Footer, Input, Label, OptionList
 from textual.widgets._footer import FooterKey
 from textual.worker import WorkerState
 
@@ -75,7 +76,7 @@ class Window(Modal[str]):
         yield Label("a window")
 
 
-class TwoModes(Palettes, KeysInOrder):
+class TwoModes(Palettes):
     MODES = {"one": Screen, "two": Screen}  # noqa: RUF012
     DEFAULT_MODE = "one"
 
@@ -237,6 +238,42 @@ async def test_a_palette_may_be_open_on_each_screen() -> None:
         assert isinstance(app.screen, CommandPalette)
 
 
+async def test_enter_in_the_palette_runs_nothing_that_was_not_asked_for() -> None:
+    class Slow(Provider):
+        """Finds a thing for each letter that is typed, but nothing for all of them."""
+
+        async def search(self, query: str) -> Hits:
+            await asyncio.sleep(0.05)
+            if query in ("n", "no"):
+                yield Hit(1, query, partial(ran.append, query))
+            if query == "yes":
+                yield Hit(1, query, partial(ran.append, query))
+
+        async def discover(self) -> Hits:
+            yield DiscoveryHit("first", partial(ran.append, "first"))
+
+    class Searched(TwoModes):
+        COMMANDS = {Slow}  # noqa: RUF012
+
+    ran: list[str] = []
+    app = Searched()
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p")
+        await until(lambda: app.screen.query_one(CommandList).option_count, "the list")
+        for key in (*"none", "enter"):  # in one packet
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(lambda: app.screen.query_one(Input).value == "none", "what is typed")
+        await until(lambda: not app._held and not app._climbing, "Enter to act")
+        await pilot.pause()
+        assert ran == []
+        assert isinstance(app.screen, CommandPalette), "and it waits for another word"
+        app.screen.query_one(Input).value = ""
+        for key in (*"yes", "enter"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(lambda: ran, "what was asked for")
+        assert ran == ["yes"]
+
+
 async def test_a_key_waits_for_the_window_it_is_for() -> None:
     app = TwoModes()
     async with app.run_test():
@@ -275,6 +312,28 @@ async def test_a_fault_of_a_key_is_said_written_down_and_outlived() -> None:
         assert (said.title, said.message) == ("A fault in hfterm", "KeyError: '[b]0[/b]'")
         assert app.return_code is None
     assert "in action_fail" in faults_written()
+
+
+@pytest.mark.parametrize("how", ["message", "after a refresh"])
+async def test_what_waits_for_something_that_is_cancelled_goes_on(how: str) -> None:
+    async def waits() -> None:
+        gone = asyncio.get_running_loop().create_future()
+        gone.cancel()
+        await gone
+
+    app = TwoModes()
+    async with app.run_test(notifications=True):
+        here = Restless()
+        await app.mount(here)
+        (here.call_later if how == "message" else here.call_after_refresh)(waits)
+        await until(lambda: app._notifications, "a notice")
+        heard: list[str] = []
+        here.call_later(heard.append, "the widget")
+        app.call_after_refresh(heard.append, "the screen")
+        app.call_later(heard.append, "the application")
+        await until(lambda: len(heard) == 3, "everybody to hear")
+        assert app.return_code is None
+    assert "in waits" in faults_written()
 
 
 @pytest.mark.parametrize("how", ["message", "callback", "timer"])

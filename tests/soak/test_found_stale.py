@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 from textual import events
@@ -19,6 +21,7 @@ from hfterm.screens.asking_code import CodeNeeded
 from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.attention.sight import HeadPicked, LinkPicked, PlacePicked
 from hfterm.screens.chat.screen import ChatScreen
+from hfterm.screens.models.screen import ModelsScreen
 from hfterm.screens.predict.screen import PredictScreen
 from hfterm.screens.tokenize.page import TokenSelected
 from hfterm.screens.tokenize.screen import TokenizeScreen
@@ -28,6 +31,7 @@ from hfterm.widgets.heatmap import Heatmap
 from hfterm.widgets.token_strip import TokenStrip
 from pilot_app import ready, settled
 from screen_fixtures import MakeApp, make_app
+from waiting import until
 
 _ = make_app  # a fixture
 SIZE = (120, 40)
@@ -120,3 +124,21 @@ async def test_a_yes_to_a_models_code_is_for_that_model(make_app: MakeApp) -> No
 def test_the_way_a_model_of_llama_cpp_was_loaded_is_a_way() -> None:
     spec = LlmSpec(ref="model.gguf", engine="llama.cpp")
     assert spec_of(spec, "llama.cpp") == spec
+
+
+async def test_a_screen_that_is_closed_while_it_is_filled_has_no_fault(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill = ModelsScreen.fill
+    filled = asyncio.Event()
+
+    async def fill_while_all_goes(self: ModelsScreen) -> None:
+        await fill(self)
+        filled.set()
+        while not self._pruning:
+            await asyncio.sleep(0.01)
+        self.query_one(CommandPalette)  # as what is in it may be gone by then
+
+    monkeypatch.setattr(ModelsScreen, "fill", fill_while_all_goes)
+    async with make_app(mode="models").run_test(size=SIZE):
+        await until(filled.is_set, "the screen to be filled")

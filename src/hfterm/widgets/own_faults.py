@@ -8,10 +8,12 @@ do is to say so in words, and where the rest is. Nor does it stand still unseen.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import traceback
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -46,13 +48,33 @@ SHORTLY = 10.0
 Worker.StateChanged.bubble = True
 
 
+class Abandoned(Exception):
+    """What was waited for was cancelled."""
+
+
+@contextmanager
+def _ended_by_itself_alone() -> Iterator[None]:
+    """A loop ends when it is cancelled, and not when something that it awaits is.
+
+    Both raise the same, of which Textual ends a widget without a word, or the application.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Abandoned("what it waited for was cancelled") from error
+
+
 _dispatch_message = MessagePump._dispatch_message  # pyright: ignore[reportPrivateUsage]
 
 
 async def _dispatch_and_outlive(self: MessagePump, message: Message) -> None:
     """What raises here ends the widget's own loop, and so the widget."""
     try:
-        await _dispatch_message(self, message)
+        with _ended_by_itself_alone():
+            await _dispatch_message(self, message)
     except Exception as error:
         app = self.app
         if not isinstance(app, OwnFaults) or not app.said(error, self):
@@ -66,7 +88,8 @@ async def _call_each(self: Screen[object]) -> None:
     for callback, sender in callbacks:
         with sender._context():  # pyright: ignore[reportPrivateUsage]
             try:
-                await invoke(callback)
+                with _ended_by_itself_alone():
+                    await invoke(callback)
             except Exception as error:  # noqa: BLE001 - judged by whose it is, and perhaps the end
                 self.app._handle_exception(error)  # pyright: ignore[reportPrivateUsage]
 

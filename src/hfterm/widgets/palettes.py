@@ -1,5 +1,8 @@
 """The command palette where Textual's ends it all: no room, a line that went, another open.
 
+Nor does it run what was not asked for: its list follows what is typed some moments later, and an
+`Enter` that came before took the first line of what was there.
+
 In a terminal of some 40 columns the command palette's list gets no width, and so Textual computes
 no lines for it. `PageDown` looks for the highlighted one all the same: a `KeyError` that ends the
 application. A click may come for a line of the list as it was before the last letter: an
@@ -11,10 +14,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from textual.app import App
+from textual import events
 from textual.command import CommandPalette
 from textual.events import Click
 from textual.widgets import OptionList
+
+from hfterm.widgets.key_order import KeysInOrder
 
 _move_page = OptionList._move_page  # pyright: ignore[reportPrivateUsage]
 _on_click = OptionList._on_click  # pyright: ignore[reportPrivateUsage]
@@ -30,7 +35,7 @@ async def _click_what_is_there(self: OptionList, event: Click) -> None:
         await _on_click(self, event)
 
 
-class Palettes(App[None]):
+class Palettes(KeysInOrder):
     """An application whose palette may be open on each of its screens."""
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
@@ -42,3 +47,15 @@ class Palettes(App[None]):
         """The palette, which has no id here."""
         if self.use_command_palette and not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette())
+
+    def takes(self, event: events.Key | events.Paste) -> bool:
+        """A key for the palette's list waits until that is the one of what was typed."""
+        if not isinstance(self.screen, CommandPalette) or isinstance(event, events.Paste):
+            return super().takes(event)
+        if event.is_printable or event.key == "escape":
+            return super().takes(event)
+        return super().takes(event) and not any(
+            search.node is self.screen and not search.is_finished
+            and search.group == CommandPalette._GATHER_COMMANDS_GROUP  # pyright: ignore[reportPrivateUsage]
+            for search in self.workers
+        )  # fmt: skip
