@@ -11,7 +11,18 @@ from textual.widgets import Button, Input, Tabs
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
-from pilot_app import go_to, grid, notice, page, ready, rows, settled, shown, tokenize_screen
+from pilot_app import (
+    go_to,
+    grid,
+    notice,
+    page,
+    ready,
+    rows,
+    settled,
+    shown,
+    tokenize_screen,
+    tokens,
+)
 from screen_fixtures import MakeApp
 
 TITLES = [entry.title for entry in PAGES]
@@ -166,10 +177,14 @@ async def test_vocabulary_search_and_decode(make_app: MakeApp) -> None:
         assert len(app.screen_stack) == 1
 
 
-async def test_audit_finding_goes_to_its_token(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("specials", [True, False])
+async def test_audit_finding_goes_to_its_token(make_app: MakeApp, specials: bool) -> None:
     app = make_app(text="a 𐍈 b")
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(pilot)
+        if not specials:
+            await pilot.press("alt+s")
+            await settled(pilot, lambda: len(tokens(app)) == 3)
         await go_to(pilot, "Audit")
         await settled(pilot, lambda: "Unknown tokens" in shown(app))
         findings = grid(app, "audit-grid")
@@ -180,7 +195,8 @@ async def test_audit_finding_goes_to_its_token(make_app: MakeApp) -> None:
             if "Unknown tokens" in str(findings.source.values(i))
         )
         await pilot.press(*["down"] * row, "enter")
-        await settled(pilot, lambda: page(app).id == "page-Table" and grid(app).cursor_row == 2)
+        await settled(pilot, lambda: page(app).id == "page-Table")
+        await settled(pilot, lambda: grid(app).cursor_row == (2 if specials else 1))
 
 
 async def test_statistics_of_a_data_set(make_app: MakeApp) -> None:

@@ -137,6 +137,7 @@ def printed(zoo: dict[str, Path], chat: Path, document: Path, folder: Path) -> d
         scripts[f"decode {name}"] = code.decode_code(source, [5, 3, 9, 9, 1])
         scripts[f"config {name}"] = code.config_code(source)
         scripts[f"audit {name}"] = code.audit_code(source, TEXT)
+        scripts[f"audit alone {name}"] = code.audit_code(source, TEXT, add_special_tokens=False)
     for name, options in OPTIONS.items():
         source = str(zoo["wordpiece-uncased"])
         for pairs in (None, [PAIR, ""]):
@@ -297,6 +298,8 @@ def test_audit(name: str, printed: dict[str, str], opened: Opened) -> None:
     lines = printed[f"audit {name}"].splitlines()
     assert lines[0].startswith(f"tokens {len(encoding)} ")
     assert lines[1] == f"unknown {encoding.unknown()}"
+    alone = encode(opened(name), TEXT, add_special_tokens=False)
+    assert printed[f"audit alone {name}"].startswith(f"tokens {len(alone)} ")
 
 
 @pytest.mark.parametrize("key", [*TRAIN, "parent", *TABLES])

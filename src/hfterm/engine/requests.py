@@ -181,6 +181,7 @@ class AuditText(Request[Audit], frozen=True, kw_only=True):
     ref: str
     text: str = ""
     path: str | None = None
+    add_special_tokens: bool = True
 
 
 class CountFile(Request[Statistics], frozen=True, kw_only=True):

@@ -54,15 +54,16 @@ if tokenizer.is_fast:
     )
 
 
-def audit_code(source: str, text: str | Path, pair: str | None = None) -> str:
+def audit_code(source: str, text: str | Path, *, add_special_tokens: bool = True) -> str:
     """The Audit tab's numbers: unknown tokens, characters in no token, round trip, limits."""
-    paired = "" if pair is None else ", [pair]"
     return (
         opened(source, text)
         + text_line(text)
-        + ("" if pair is None else f"pair = {pair!r}\n")
         + f"""
-batch = tokenizer([text]{paired}, truncation=False, return_offsets_mapping=tokenizer.is_fast)
+batch = tokenizer(
+    [text], add_special_tokens={add_special_tokens}, truncation=False,
+    return_offsets_mapping=tokenizer.is_fast,
+)
 ids = batch["input_ids"][0]
 print("tokens", len(ids), "of at most", tokenizer.model_max_length)
 print("unknown", sum(id_ == tokenizer.unk_token_id for id_ in ids))

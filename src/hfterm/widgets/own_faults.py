@@ -12,7 +12,7 @@ import asyncio
 import os
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -53,7 +53,7 @@ class Abandoned(Exception):
 
 
 @contextmanager
-def _ended_by_itself_alone() -> Iterator[None]:
+def _ended_by_itself_alone() -> Generator[None]:
     """A loop ends when it is cancelled, and not when something that it awaits is.
 
     Both raise the same, of which Textual ends a widget without a word, or the application.

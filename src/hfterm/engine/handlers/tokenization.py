@@ -178,7 +178,8 @@ def audit_text(request: ask.AuditText, job: Job) -> views.Audit:
 
     loaded = _store.get(request.ref, job)
     text = documents.open_document(Path(request.path), job).text if request.path else request.text
-    return audit.audit(loaded, text, encoding.encode(loaded, text, job=job))
+    found = encoding.encode(loaded, text, add_special_tokens=request.add_special_tokens, job=job)
+    return audit.audit(loaded, text, found, job)
 
 
 @HANDLERS.answers(ask.CountFile)

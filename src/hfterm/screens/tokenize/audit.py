@@ -56,10 +56,13 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
         self.start(self._load(subject))
 
     async def _load(self, subject: Subject) -> None:
-        audit = await self.ask(AuditText(ref=subject.ref, text=subject.text, path=subject.path))
+        audit = await self.ask(
+            AuditText(ref=subject.ref, text=subject.text, path=subject.path,
+                      add_special_tokens=subject.add_special_tokens)
+        )  # fmt: skip
         if audit is not None:
             self._audit = audit
-            self.say_scope(subject)
+            self.say_scope(subject, without=True)
             grid = self.query_one("#audit-grid", DataGrid)
             grid.set_source(_findings(audit))
             self._show_detail(grid.cursor_row)
@@ -107,7 +110,10 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
         """The same checks."""
         if self.subject is None:
             return ""
-        return audit_code(self.subject.source, self.subject.script_text)
+        return audit_code(
+            self.subject.source, self.subject.script_text,
+            add_special_tokens=self.subject.add_special_tokens,
+        )  # fmt: skip
 
 
 def _findings(audit: Audit) -> Rows:
