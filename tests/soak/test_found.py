@@ -16,6 +16,7 @@ from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.css.query import NoMatches
 from textual.drivers import linux_driver
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Label, OptionList
 from textual.widgets._footer import FooterKey
@@ -222,6 +223,31 @@ async def test_what_an_action_says_in_words_is_shown() -> None:
             "The [disk] is full. Free some room."
         ]
         assert app.return_code is None
+
+
+async def test_sizes_that_follow_each_other_are_not_taken_in_turns_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lay_out, sizes = Screen._refresh_layout, list[Size | None]()
+
+    def counted(self: Screen[object], size: Size | None = None, scroll: bool = False) -> None:
+        sizes.append(size)
+        assert len(sizes) < 50, f"still laid out anew: {sizes}"
+        lay_out(self, size, scroll)
+
+    app = TwoModes()
+    async with app.run_test() as pilot:
+        monkeypatch.setattr(Screen, "_refresh_layout", counted)
+        with app.batch_update():  # as while another screen comes in sight
+            for size in (Size(100, 30), Size(120, 40)):
+                app._size = size
+                app.screen.post_message(events.Resize(size, size))
+                app.screen.call_later(lambda: None)
+            heard: list[bool] = []
+            app.screen.call_later(heard.append, True)
+            await until(lambda: heard, "the screen to hear what comes after")
+        await pilot.pause()
+        assert app.screen.size == Size(120, 40)
 
 
 async def test_a_palette_may_be_open_on_each_screen() -> None:

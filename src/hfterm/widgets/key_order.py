@@ -20,6 +20,8 @@ from hfterm.widgets.any_byte import let_any_byte_through
 from hfterm.widgets.gone_watchers import forget_gone_watchers
 from hfterm.widgets.own_closing import let_windows_close_only_themselves
 from hfterm.widgets.own_faults import OwnFaults
+from hfterm.widgets.own_waiting import let_who_waits_be_cancelled_alone
+from hfterm.widgets.size_of_now import let_only_the_size_of_now_count
 
 PATIENCE = 0.25
 """Seconds a key may take before the next one acts all the same: a widget that was closed by it
@@ -39,6 +41,8 @@ class KeysInOrder(OwnFaults):
         let_any_byte_through()
         let_windows_close_only_themselves()
         forget_gone_watchers()
+        let_only_the_size_of_now_count()
+        let_who_waits_be_cancelled_alone()
         super().__init__(ansi_color=ansi_color)
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0

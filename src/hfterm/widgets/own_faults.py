@@ -94,6 +94,18 @@ async def _call_each(self: Screen[object]) -> None:
                 self.app._handle_exception(error)  # pyright: ignore[reportPrivateUsage]
 
 
+async def _call_each_next(self: MessagePump) -> None:
+    """What is to be done after a message, for whomever: the same."""
+    callbacks = self._next_callbacks[:]  # pyright: ignore[reportPrivateUsage]
+    self._next_callbacks.clear()  # pyright: ignore[reportPrivateUsage]
+    for callback in callbacks:
+        try:
+            with _ended_by_itself_alone(), self.prevent(*callback._prevent):  # pyright: ignore[reportPrivateUsage]
+                await invoke(callback.callback)
+        except Exception as error:  # noqa: BLE001 - judged by whose it is, and perhaps the end
+            self.app._handle_exception(error)  # pyright: ignore[reportPrivateUsage]
+
+
 class OwnFaults(LateFaults):
     """An application that outlives its own faults where it can."""
 
@@ -103,6 +115,7 @@ class OwnFaults(LateFaults):
 
     def __init__(self, *, ansi_color: bool | None = None) -> None:
         MessagePump._dispatch_message = _dispatch_and_outlive  # pyright: ignore[reportPrivateUsage]
+        MessagePump._flush_next_callbacks = _call_each_next  # pyright: ignore[reportPrivateUsage]
         Screen._invoke_and_clear_callbacks = _call_each  # pyright: ignore[reportPrivateUsage]
         super().__init__(ansi_color=ansi_color)
         self._said_at = deque(maxlen=OFTEN)

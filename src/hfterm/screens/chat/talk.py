@@ -174,9 +174,11 @@ class TalkPage(ChatPage):
                     "warning",
                 )
         finally:
-            self._asking -= 1
             self.job_line.clear()
-            await self._settle()
+            try:
+                await self._settle()
+            finally:  # not before: what is asked next has the turns drawn anew as well
+                self._asking -= 1
         return ""
 
     async def _begin(self, number: int, text: str) -> None:
