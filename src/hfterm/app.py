@@ -142,15 +142,12 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
         if self.current_mode == "train":  # which tab it opens is the runs' to say
             await self.run_watch.looked.wait()
         self._start_engine()
-        for screen in self._workbench_screens():
-            if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
-                try:
-                    await screen.fill_once()
-                except Exception as error:  # noqa: BLE001 - each start would end with the same
-                    # session; where all is being closed already, it is nobody's concern
-                    if not self.is_late(error, screen):
-                        self.say_fault(error)
-        self._filled.set()
+        try:
+            for screen in self._workbench_screens():
+                if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
+                    await self._fill_first(screen)
+        finally:
+            self._filled.set()
         for problem in self._problems:
             self.notify(displayable(problem), title="Settings", severity="warning", timeout=12,
                         markup=False)  # fmt: skip
@@ -168,6 +165,13 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
         self.set_interval(SAMPLE_EVERY, self._sample)
         if self.keeper.file is not None:
             self.set_interval(KEEP_EVERY, self._keep_session)
+
+    async def _fill_first(self, screen: WorkbenchScreen) -> None:
+        try:
+            await screen.fill_once()
+        except Exception as error:  # noqa: BLE001 - each start would end with the same session
+            if not self.is_late(error, screen):
+                self.say_fault(error)
 
     def _show_tour(self) -> None:
         for screen in self._workbench_screens():

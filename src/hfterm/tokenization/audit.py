@@ -242,19 +242,23 @@ def _too_long(loaded: LoadedTokenizer, encoding: Encoding) -> Finding:
         return Finding(
             severity="note", title="Length", detail="The files name no limit (model_max_length)."
         )
-    over = len(encoding) - limit
+    tokenizer = loaded.fast or loaded.transformers()
+    left_out = 0 if any(encoding.special) else tokenizer.num_special_tokens_to_add(False)
+    count = len(encoding) + left_out
+    over = count - limit
+    said = f", with {left_out:,} special that are left out here" if left_out else ""
     if over <= 0:
         return Finding(
             severity="ok",
             title="Length",
-            detail=f"{len(encoding):,} of at most {limit:,} tokens.",
+            detail=f"{count:,} of at most {limit:,} tokens{said}.",
         )
     return Finding(
         severity="warning",
         title="Length",
-        detail=f"{_tokens(len(encoding))}, {over:,} more than the model takes ({limit:,}).",
+        detail=f"{_tokens(count)}{said}, {over:,} more than the model takes ({limit:,}).",
         count=over,
-        rows=(limit,),
+        rows=(limit,) if limit < len(encoding) else (),
     )
 
 

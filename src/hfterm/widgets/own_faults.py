@@ -95,7 +95,7 @@ async def _call_each(self: Screen[object]) -> None:
 
 
 async def _call_each_next(self: MessagePump) -> None:
-    """What is to be done after a message, for whomever: the same."""
+    """What is to be done after a message: one that fails keeps no other from it either."""
     callbacks = self._next_callbacks[:]  # pyright: ignore[reportPrivateUsage]
     self._next_callbacks.clear()  # pyright: ignore[reportPrivateUsage]
     for callback in callbacks:

@@ -42,9 +42,9 @@ def _completed(self: AwaitComplete) -> Generator[Any, None, Any]:
 async def _push_and_wait(
     self: App[object], screen: Screen[Any] | str, *, mode: str | None = None
 ) -> object:
-    through = asyncio.Event()
-    self.call_next(through.set)  # what the application is to do before this it does itself
-    await through.wait()
+    if self._next_callbacks:  # pyright: ignore[reportPrivateUsage]
+        # in a task of its own, which goes on where this one is cancelled
+        await asyncio.shield(asyncio.create_task(self._flush_next_callbacks()))  # pyright: ignore[reportPrivateUsage]
     return await asyncio.shield(self.push_screen(screen, wait_for_dismiss=True, mode=mode))
 
 

@@ -1,7 +1,7 @@
 """The command palette where Textual's ends it all: no room, a line that went, another open.
 
-Nor does it run what was not asked for: its list follows what is typed some moments later, and an
-`Enter` that came before took the first line of what was there.
+And where it runs what nobody asked for: its list follows what is typed some moments later, and an
+`Enter` that comes before that takes the first line of what was there.
 
 In a terminal of some 40 columns the command palette's list gets no width, and so Textual computes
 no lines for it. `PageDown` looks for the highlighted one all the same: a `KeyError` that ends the
@@ -20,6 +20,8 @@ from textual.events import Click
 from textual.widgets import OptionList
 
 from hfterm.widgets.key_order import KeysInOrder
+
+LIST_KEYS = {"enter", "up", "down", "pageup", "pagedown"}
 
 _move_page = OptionList._move_page  # pyright: ignore[reportPrivateUsage]
 _on_click = OptionList._on_click  # pyright: ignore[reportPrivateUsage]
@@ -50,12 +52,12 @@ class Palettes(KeysInOrder):
 
     def takes(self, event: events.Key | events.Paste) -> bool:
         """A key for the palette's list waits until that is the one of what was typed."""
-        if not isinstance(self.screen, CommandPalette) or isinstance(event, events.Paste):
-            return super().takes(event)
-        if event.is_printable or event.key == "escape":
-            return super().takes(event)
-        return super().takes(event) and not any(
-            search.node is self.screen and not search.is_finished
-            and search.group == CommandPalette._GATHER_COMMANDS_GROUP  # pyright: ignore[reportPrivateUsage]
-            for search in self.workers
+        for_list = isinstance(event, events.Key) and event.key in LIST_KEYS
+        return super().takes(event) and not (for_list and self._searches())
+
+    def _searches(self) -> bool:
+        return isinstance(self.screen, CommandPalette) and any(
+            worker.node is self.screen and not worker.is_finished
+            and worker.group == CommandPalette._GATHER_COMMANDS_GROUP  # pyright: ignore[reportPrivateUsage]
+            for worker in self.workers
         )  # fmt: skip

@@ -15,8 +15,10 @@ _on_resize = Screen._on_resize  # pyright: ignore[reportPrivateUsage]
 
 
 async def _take_the_size_of_now(self: Screen[object], event: events.Resize) -> None:
-    if event.size == self.app.size:
-        await _on_resize(self, event)
+    now = self.app.size
+    if event.size != now:
+        event = events.Resize(now, now, now, event.pixel_size)
+    await _on_resize(self, event)
 
 
 def let_only_the_size_of_now_count() -> None:

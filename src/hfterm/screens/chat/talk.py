@@ -174,11 +174,9 @@ class TalkPage(ChatPage):
                     "warning",
                 )
         finally:
+            self._asking -= 1
             self.job_line.clear()
-            try:
-                await self._settle()
-            finally:  # not before: what is asked next has the turns drawn anew as well
-                self._asking -= 1
+            await self._settle()
         return ""
 
     async def _begin(self, number: int, text: str) -> None:
