@@ -136,6 +136,16 @@ def test_longer_than_the_model_takes(opened: Opened) -> None:
     assert severities(opened("llama"), "the")["Length"] == "note"
 
 
+def test_special_tokens_that_are_left_out_count_all_the_same(opened: Opened) -> None:
+    loaded = opened("wordpiece-cased")
+    text = "the " * 63
+    alone = encode(loaded, text, add_special_tokens=False)
+    assert len(alone) == 63
+    found = {f.title: f for f in audit(loaded, text, alone).findings}["Length"]
+    assert (found.severity, found.count, found.rows) == ("warning", 1, ())
+    assert "65 tokens, with 2 special that are left out here" in found.detail
+
+
 def test_round_trip(opened: Opened) -> None:
     assert severities(opened("gpt2"), TEXTS["emoji zwj"])["Round trip"] == "ok"
     lower = findings(opened("wordpiece-uncased"), "The Café")["Round trip"]
