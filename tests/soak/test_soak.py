@@ -60,6 +60,9 @@ ANSWERS_WITHIN = 90.0
 """Seconds that Alt+1 may take. On a free machine it takes a tenth; this one is shared with a
 training, with models that load and answer, and with whatever else runs on it."""
 
+AGAIN = b"\x1b[?1049h"
+"""What hfterm writes when it takes the terminal, at the start and after an editor."""
+
 REST = 0.5
 """Seconds that the hand waits at most for what it did: nobody types on for long into a screen that
 does not follow, and a queue of keys would only be measured."""
@@ -331,9 +334,14 @@ class Soak:
             self.terminal.send(ESCAPE)
             self.look()
         patience, tabs = Patience(ANSWERS_WITHIN), re.compile(r"Table +Steps +Batch")
+        pressed = len(self.terminal.raw)
         self.terminal.send("\x1b1")
         while not tabs.search(self.terminal.text):
             assert not patience.over, f"Alt+1 shows no Tokenize within {ANSWERS_WITHIN:.0f} s"
+            if AGAIN in self.terminal.raw[pressed:]:
+                # an editor had the terminal meanwhile, and with it what was typed
+                pressed = len(self.terminal.raw)
+                self.terminal.send("\x1b1")
             self.look()
             if self.terminal.quiet(1) == 0:
                 self.terminal.send(ESCAPE)  # a window that was left open on Tokenize
