@@ -106,8 +106,11 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
     def _runs_changed(self, runs: list[Run], ended: list[Run]) -> None:
         from hfterm.widgets.training_words import ending
 
-        for screen in self._workbench_screens():
-            screen.runs_changed(runs)
+        try:
+            for screen in self._workbench_screens():
+                screen.runs_changed(runs)
+        except Exception as error:  # noqa: BLE001 - else nobody watches the runs any more
+            self.say_fault(error)
         if ended:
             self.bell()
         for run in ended:

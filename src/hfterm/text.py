@@ -129,6 +129,7 @@ def elide_start(text: str, width: int) -> str:
     """`text` in at most `width` cells, cut at its beginning: the end of a path names the thing."""
     if cell_len(text) <= width or width < 2:
         return text
+    text = text[-width:]  # measuring all of a long one again and again would take a minute
     while cell_len(text) > width - 1:
         text = text[1:]
     return f"…{text}"

@@ -59,7 +59,7 @@ def _answer(error: BaseException) -> HfHubHTTPError | None:
 def _retry_after(error: BaseException) -> str:
     answer = _answer(error)
     told = answer.response.headers.get("Retry-After", "") if answer is not None else ""
-    if not told.isdecimal():
+    if not told.isdecimal() or len(told) > 9:
         return ""
     return f"{int(told):,} second{'' if int(told) == 1 else 's'}"
 

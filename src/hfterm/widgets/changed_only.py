@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import cast
 
 from rich.console import Console, RenderableType
+from textual import events
 from textual._compositor import ChopsUpdate, CompositorUpdate
 from textual.app import App
 from textual.screen import Screen
@@ -64,6 +65,12 @@ class ChangedOnly(App[None]):
     """An application that writes few bytes."""
 
     _written: _Written | None = None
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Where it is as large as before again, what stood there is gone all the same."""
+        if self._written is not None and event.size == self.screen.size:
+            self._written.clear()
+            self.screen.refresh()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Leave out of an update what stands on the terminal already."""

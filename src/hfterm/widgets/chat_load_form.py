@@ -11,6 +11,7 @@ from textual.widgets import Input
 from hfterm.chat.types import LlmSpec
 from hfterm.errors import HftermError
 from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.numbers import quoted, typed_whole
 
 
 class ChatLoadForm(Vertical):
@@ -67,10 +68,11 @@ class ChatLoadForm(Vertical):
         Raises:
             HftermError: a field holds what it can't.
         """
-        context = self._text("context").replace(",", "")
-        if context and not context.isdecimal():
+        typed = self._text("context")
+        context = typed_whole(typed)
+        if typed and context is None:
             raise HftermError(
-                "bad-field", f"“context” is {context!r}, which is no number of tokens.",
+                "bad-field", f"“context” is {quoted(typed)}, which is no number of tokens.",
                 "Type 2048 say, or nothing.",
             )  # fmt: skip
         found = msgspec.convert(
@@ -83,7 +85,7 @@ class ChatLoadForm(Vertical):
                 "double_quant": self.query_one("#chat-double", Choice).value == "yes",
                 "adapter": self._text("adapter"),
                 "device": self._text("device") or "cpu",
-                "context": int(context or 0),
+                "context": context or 0,
                 "url": self._text("url"),
             },
             LlmSpec,

@@ -3,7 +3,8 @@
 Textual takes the children of a widget away first, and itself after them; a message, a timer or a
 worker of it that comes between looks for a child, finds none, and ends the application. Nothing
 that it could have changed is in sight any more. And what was removed stands where it stood until
-the screen is laid out again: a click on it looks for its parent, with the same end.
+the screen is laid out again: a click on it looks for its parent, with the same end. A field that
+holds the mouse keeps it when another screen comes in sight, where every click then loses the focus.
 
 What an action says in words (a full disk, a conversation that another hfterm deleted) is shown.
 """
@@ -25,7 +26,14 @@ class LateFaults(App[None]):
     """An application that outlives faults of what is gone."""
 
     async def on_event(self, event: events.Event) -> None:
-        """A click on what is gone is none."""
+        """A click on what is gone is none, and what is not in sight holds no mouse."""
+        held = self.mouse_captured
+        if (
+            isinstance(event, events.MouseEvent)
+            and held is not None
+            and (self.is_gone(held) or held.screen is not self.screen)
+        ):
+            self.capture_mouse(None)
         if isinstance(event, events.MouseDown) and not event.is_forwarded:
             try:
                 under, _ = self.get_widget_at(event.x, event.y)

@@ -10,6 +10,7 @@ from textual.widgets import Input
 from hfterm.errors import HftermError
 from hfterm.models.types import ModelSpec
 from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.numbers import quoted, typed_whole
 
 RANDOM = "random, from the config"
 
@@ -52,16 +53,17 @@ class LoadForm(Vertical):
         Raises:
             HftermError: a field holds what it can't.
         """
-        labels, seed = self._text("labels"), self._text("seed")
-        if labels and (not labels.isdecimal() or int(labels) < 1):
+        named, begun = self._text("labels"), self._text("seed")
+        labels, seed = typed_whole(named), typed_whole(begun)
+        if named and not labels:
             raise HftermError(
                 "bad-field",
-                f"“labels” is {labels!r}, which is no number.",
+                f"“labels” is {quoted(named)}, which is no number.",
                 "Type 2 say, or nothing.",
             )
-        if not seed.isdecimal():
+        if seed is None:
             raise HftermError(
-                "bad-field", f"“seed” is {seed!r}, which is no number.", "Type 0 say."
+                "bad-field", f"“seed” is {quoted(begun)}, which is no number.", "Type 0 say."
             )
         return msgspec.convert(
             {
@@ -69,7 +71,7 @@ class LoadForm(Vertical):
                 "dtype": self._choice("dtype"), "quantization": self._choice("quantization"),
                 "device": self._text("device") or "cpu",
                 "random": self._choice("weights") == RANDOM,
-                "num_labels": int(labels) if labels else None, "seed": int(seed),
+                "num_labels": labels, "seed": seed,
                 "ignore_mismatched": self._choice("shapes") == "random",
                 "allow_pickle": self._choice("pickle") == "yes",
                 "allow_code": allow_code,

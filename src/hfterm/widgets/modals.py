@@ -78,6 +78,10 @@ class Prompt(Modal[str]):
             self.dismiss(event.value.strip())
 
 
+COLORED = 20_000
+"""Characters of a script that are coloured at most: it takes a second for five times as many."""
+
+
 class CodeModal(Modal[None]):
     """The Python that reproduces what the screen shows."""
 
@@ -98,11 +102,15 @@ class CodeModal(Modal[None]):
         """The script, highlighted."""
         from textual.highlight import highlight
 
+        if len(self.code) > COLORED:
+            script = foreign(self.code, lines=True)
+        else:
+            script = highlight(displayable(self.code, lines=True), language="python")
         with Vertical() as box:
             box.border_title = "Show code"
             box.border_subtitle = "y copy · ^e save · Esc close"
             with VerticalScroll():
-                yield Static(highlight(displayable(self.code, lines=True), language="python"))
+                yield Static(script, markup=False)
 
     def action_copy(self) -> None:
         """Copy the script."""

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from hfterm.text import elide_middle
 from hfterm.widgets.notice import Notice
+
+DIGITS = 18
+"""Digits that a number may have at most; Python refuses to read some thousands."""
+
+
+def typed_whole(text: str) -> int | None:
+    """The whole number from 0 that a text is, with marks of thousands or without; else None."""
+    plain = text.strip().replace(",", "").replace("_", "")
+    return int(plain) if plain.isdecimal() and len(plain) <= DIGITS else None
+
+
+def quoted(text: str) -> str:
+    """What was typed, as a message names it."""
+    return elide_middle(repr(text), 40)
 
 
 def whole_number(notice: Notice, label: str, text: str, least: int = 1) -> int | None:
     """The number in a field; None when there is none, and the notice then says so."""
-    plain = text.strip().replace(",", "").replace("_", "")
-    if plain.isdecimal() and int(plain) >= least:
-        return int(plain)
-    notice.show(f"“{label}” is {text!r}, which is no whole number from {least}.", "Type one.")
+    number = typed_whole(text)
+    if number is not None and number >= least:
+        return number
+    notice.show(f"“{label}” is {quoted(text)}, which is no whole number from {least}.", "Type one.")
     return None

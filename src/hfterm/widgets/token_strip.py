@@ -155,8 +155,9 @@ of the character before it. `←` `→` choose a token, `↑` `↓` go by 20.
         previous: tuple[int, int, int] | None = source.span(self._top - 1) if self._top else None
         for index in range(self._top, len(source)):
             for part in _parts(source, index, previous):
-                text = part.text
-                while text:
+                # more than fits is not measured again for each line
+                text = part.text[: 4 * width * (height + 2)]
+                while text and len(lines) <= height + 1:
                     size = cell_len(text)
                     if size <= room:
                         lines[-1].append(_Part(text, part.index, part.special))

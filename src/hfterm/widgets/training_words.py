@@ -67,6 +67,8 @@ def runs_line(runs: Sequence[Run]) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time: ``0:49``, ``1:02:03``, ``2 d 04:00``."""
+    if not math.isfinite(seconds):
+        return "–"
     whole = int(seconds + 0.5)
     hours, rest = divmod(whole, 3600)
     minutes, second = divmod(rest, 60)
@@ -80,7 +82,10 @@ def moment(when: float) -> str:
     """A moment in local time: the hour today, the day before that."""
     if not when:
         return "–"
-    local = time.localtime(when)
+    try:
+        local = time.localtime(when)
+    except (OverflowError, ValueError, OSError):  # a damaged file may say anything
+        return "–"
     today = time.localtime()
     if (local.tm_year, local.tm_yday) == (today.tm_year, today.tm_yday):
         return time.strftime("%H:%M:%S", local)

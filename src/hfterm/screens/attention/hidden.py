@@ -96,9 +96,13 @@ principal components. Blue is opposite, orange is alike.
         sight = self.sight
         if sight is None:
             return
-        self._views = await self.ask(ViewHidden(looked=sight.looked, side=stack, layer=layer))
+        asked = self._asked
+        try:
+            self._views = await self.ask(ViewHidden(looked=sight.looked, side=stack, layer=layer))
+        finally:  # also where it was stopped: the next pass asks again
+            if self._views is None and self._asked == asked:
+                self._asked = None
         if self._views is None:
-            self._asked = None
             self.query_one("#hidden-map", Heatmap).set_map(None)
             self.query_one("#hidden-plane", Scatter).set_points(None, (), (0, 0))
         self._draw()

@@ -55,7 +55,16 @@ head.
             self._say()
 
     async def _load(self, sight: Sight, start: int) -> None:
-        found = await self.ask(ReadLens(looked=sight.looked, start=start, count=POSITIONS))
+        asked, answered = self._asked, False
+        try:
+            found = await self.ask(ReadLens(looked=sight.looked, start=start, count=POSITIONS))
+            # that a model has no lens is an answer; that its engine died is none
+            answered = found is not None or (
+                self.failure is not None and self.failure.kind == "no-lens"
+            )
+        finally:  # also where it was stopped: the next pass asks again
+            if not answered and self._asked == asked:
+                self._asked = None
         grid = self.query_one(DataGrid)
         self._lens = found
         if found is None:

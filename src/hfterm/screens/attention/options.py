@@ -15,6 +15,7 @@ from hfterm.attention.filters import HIDES, Hide
 from hfterm.attention.types import METRICS, CaptureOptions, Metric, Side, Which
 from hfterm.errors import HftermError
 from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.numbers import quoted, typed_whole
 
 MAPS = ("head", "mean of heads", "mean of layers", "mean of all", "rollout")
 """What the map is of."""
@@ -100,14 +101,17 @@ class AttentionFields(Vertical):
         Raises:
             HftermError: the window is no number.
         """
-        window = self._text("window").strip() or "1"
-        if not window.isdecimal() or int(window) < 1:
-            raise HftermError("bad-field", f"“window” is {window!r}.", "Type which one, from 1 on.")
+        typed = self._text("window").strip() or "1"
+        window = typed_whole(typed)
+        if not window:
+            raise HftermError(
+                "bad-field", f"“window” is {quoted(typed)}.", "Type which one, from 1 on."
+            )
         long = self._choice("long").value
         return msgspec.convert(
             {
                 "target": self._text("target"), "long": long,
-                "window": int(window) - 1 if long == "window" else 0,
+                "window": window - 1 if long == "window" else 0,
             },
             CaptureOptions,
         )  # fmt: skip
@@ -141,7 +145,7 @@ class AttentionFields(Vertical):
     def step_window(self, by: int) -> None:
         """A window next to this one."""
         field = self.query_one("#attention-window", Input)
-        now = int(field.value) if field.value.strip().isdecimal() else 1
+        now = typed_whole(field.value) or 1
         field.value = str(max(1, min(now + by, self.windows)))
         self.post_message(self.Changed(True))
 

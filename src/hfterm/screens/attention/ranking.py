@@ -57,11 +57,15 @@ The strongest links of the token that is selected in the strip, over all layers 
             self.start(self._load(sight, token, incoming=self._incoming))
 
     async def _load(self, sight: Sight, token: int, *, incoming: bool) -> None:
-        links = await self.ask(
-            RankAttention(looked=sight.looked, side=sight.side, token=token, incoming=incoming)
-        )
+        asked, links = self._asked, None
+        try:
+            links = await self.ask(
+                RankAttention(looked=sight.looked, side=sight.side, token=token, incoming=incoming)
+            )
+        finally:  # also where it was stopped: the next pass asks again
+            if links is None and self._asked == asked:
+                self._asked = None
         if links is None:
-            self._asked = None
             self._links = ()
             self.query_one(DataGrid).set_source(NO_ROWS)
             return

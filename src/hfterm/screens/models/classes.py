@@ -15,6 +15,7 @@ from hfterm.text import foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
 from hfterm.widgets.model_tables import VERDICTS, class_rows, report_lines
+from hfterm.widgets.numbers import quoted, typed_whole
 from hfterm.widgets.words_scroll import WordsScroll
 
 
@@ -67,12 +68,13 @@ would be with so many labels.
     def _labels(self, event: Input.Submitted) -> None:
         event.stop()
         text = event.value.strip()
-        if text and (not text.isdecimal() or int(text) < 1):
+        labels = typed_whole(text)
+        if text and not labels:
             self.notice.show(
-                f"“labels” is {text!r}, which is no number.", "Type 2 say, or nothing."
+                f"“labels” is {quoted(text)}, which is no number.", "Type 2 say, or nothing."
             )
             return
-        self.post_message(LabelsWanted(int(text) if text else None))
+        self.post_message(LabelsWanted(labels))
 
     def _report(self, row: int) -> ClassReport | None:
         classes = self.subject.overview.classes if self.subject else ()

@@ -16,6 +16,7 @@ from hfterm.tokenization.code import batch_code
 from hfterm.tokenization.views import BatchOptions, BatchResult, BatchRow
 from hfterm.widgets.data_grid import Cell, DataGrid, GridColumn, GridSource, Rows
 from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.numbers import quoted, typed_whole
 from hfterm.widgets.text_editor import TextEditor
 from hfterm.widgets.words_scroll import WordsScroll
 
@@ -86,11 +87,12 @@ cursor is shown below with its ids, and decoded with and without special tokens.
         value = self.query_one(f"#{field}", Input).value.strip()
         if not value:
             return None
-        if not value.isdecimal() or int(value) < least:
+        number = typed_whole(value)
+        if number is None or number < least:
             raise ValueError(
-                f"{field.replace('-', ' ')} is {value!r}: a whole number from {least}."
+                f"{field.replace('-', ' ')} is {quoted(value)}: a whole number from {least}."
             )
-        return int(value)
+        return number
 
     def _options(self) -> BatchOptions:
         value = {choice.id: choice.value for choice in self.query(Choice)}

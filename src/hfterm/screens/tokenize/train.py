@@ -20,6 +20,7 @@ from hfterm.text import foreign, token_label
 from hfterm.tokenization.code import train_code
 from hfterm.tokenization.views import Trained, TrainOptions
 from hfterm.widgets.fields import Choice, Field
+from hfterm.widgets.numbers import quoted, typed_whole
 
 
 class TrainPage(TokenizePage):
@@ -75,13 +76,15 @@ pipeline. `Open the new one` opens the new tokenizer.
     def _options(self) -> TrainOptions | None:
         numbers: dict[str, int] = {}
         for name, label in (("vocabulary", "vocabulary"), ("frequency", "at least")):
-            text = self._text(name).replace(",", "")
-            if not text.isdecimal() or int(text) < 1:
+            text = self._text(name)
+            number = typed_whole(text)
+            if not number:
                 self.notice.show(
-                    f"{label!r} is {text!r}, which is not a number.", "Type a whole number from 1."
+                    f"{label!r} is {quoted(text)}, which is not a number.",
+                    "Type a whole number from 1.",
                 )
                 return None
-            numbers[name] = int(text)
+            numbers[name] = number
         return msgspec.convert(
             {
                 "algorithm": self._value("algorithm"),

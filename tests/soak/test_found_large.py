@@ -1,0 +1,183 @@
+"""What is huge, damaged or stopped in the middle holds nothing up, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+from textual import events
+from textual.app import ComposeResult
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Input, Label, Static, TextArea
+
+from hfterm import paths
+from hfterm.screens.attention.desk import AttentionDesk
+from hfterm.screens.attention.ranking import RankingPage
+from hfterm.screens.workbench import WorkbenchScreen
+from hfterm.text import elide_start
+from hfterm.training.store import Run
+from hfterm.widgets.changed_only import ChangedOnly, _Written
+from hfterm.widgets.heatmap import Heatmap
+from hfterm.widgets.modals import COLORED, CodeModal
+from hfterm.widgets.numbers import typed_whole
+from hfterm.widgets.palettes import Palettes
+from hfterm.widgets.training_words import duration, moment
+from pilot_app import ready, settled, shown
+from screen_fixtures import MakeApp, make_app
+from waiting import until
+
+_ = make_app  # a fixture
+SIZE = (120, 40)
+DIGITS = "9" * 5000
+
+
+def test_a_long_name_is_elided_without_measuring_it_again_and_again() -> None:
+    assert elide_start("語" * 100_000 + "/end", 11) == "…語語語/end"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("12", 12), (" 1,000 ", 1000), ("1_000", 1000), ("0", 0), ("", None), ("-1", None),
+     ("1.5", None), ("²", None), (DIGITS, None)],
+)  # fmt: skip
+def test_a_whole_number_is_one_of_some_digits(text: str, number: int | None) -> None:
+    assert typed_whole(text) == number
+
+
+@pytest.mark.parametrize("when", [1e20, -1e20, math.inf, math.nan])
+def test_a_damaged_time_is_none(when: float) -> None:
+    assert moment(when) == "–"
+
+
+def test_an_endless_time_is_none() -> None:
+    assert duration(math.inf) == "–"
+
+
+async def test_too_many_digits_are_said_to_be_no_number(make_app: MakeApp) -> None:
+    app = make_app(mode="models", model="minilm")
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot, lambda: app.screen.query_one("#classes-labels", Input), "the field")
+        field = app.screen.query_one("#classes-labels", Input)
+        field.value = DIGITS
+        field.focus()
+        await pilot.press("enter")
+        await settled(pilot, lambda: "which is no number" in shown(app), "the message")
+        assert "…" in shown(app)
+
+
+async def test_a_long_script_is_shown_without_colours() -> None:
+    app = Palettes()
+    async with app.run_test(size=SIZE) as pilot:
+        for code, coloured in (("x = 1\n" * 10, True), ("x = 1\n" * COLORED, False)):
+            app.push_screen(CodeModal(code, "script.py"))
+            await until(lambda: app.screen.query(Static), "the window")
+            content = app.screen.query_one(Static).content
+            assert str(content).startswith("x = 1\nx = 1\n")
+            assert bool(getattr(content, "spans", ())) == coloured
+            await pilot.press("escape")
+            await until(lambda: not isinstance(app.screen, CodeModal), "its end")
+
+
+class Held(ChangedOnly, Palettes):
+    """Two screens; an editor on one of them."""
+
+    MODES = {"one": "first", "two": "second"}  # noqa: RUF012
+    DEFAULT_MODE = "one"
+
+    class First(Screen[None]):
+        def compose(self) -> ComposeResult:
+            yield TextArea("a text")
+
+    class Second(Screen[None]):
+        def compose(self) -> ComposeResult:
+            yield Input("here")
+            yield Label("there")
+
+    SCREENS = {"first": First, "second": Second}  # noqa: RUF012
+
+
+async def test_what_is_out_of_sight_does_not_hold_the_mouse() -> None:
+    app = Held()
+    async with app.run_test() as pilot:
+        editor = app.screen.query_one(TextArea)
+        app.capture_mouse(editor)  # a press whose release came before it
+        await app.switch_mode("two")
+        field = app.screen.query_one(Input)
+        field.focus()
+        await pilot.pause()
+        there = app.screen.query_one(Label).region
+        for kind in (events.MouseDown, events.MouseUp):
+            app.post_message(kind(None, there.x, there.y, 0, 0, 1, False, False, False))
+        heard: list[bool] = []
+        app.call_later(heard.append, True)
+        await until(lambda: heard, "the click")
+        await pilot.pause()
+        assert app.mouse_captured is None
+        assert app.focused is field
+
+
+async def test_a_terminal_that_is_as_large_as_before_again_is_drawn_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = Held()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        app._written = written = _Written()
+        written.is_new(0, 0, 4, "what stood there")
+        size, drawn = app.screen.size, list[str]()
+        monkeypatch.setattr(app.screen, "refresh", lambda **_: drawn.append("anew"))
+        app.post_message(events.Resize(Size(size.width - 10, size.height), size))
+        app.post_message(events.Resize(size, size))
+        await until(lambda: drawn, "all to be drawn")
+        assert not written._lines
+
+
+async def test_a_run_that_cant_be_shown_ends_no_watching(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(self: WorkbenchScreen, runs: list[Run]) -> None:
+        raise OverflowError("a time of the far future")
+
+    app = make_app()
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await ready(pilot)
+        monkeypatch.setattr(WorkbenchScreen, "runs_changed", fails)
+        app._runs_changed([], [])
+        await settled(pilot, lambda: "far future" in shown(app), "it to be said")
+    file = paths.logs_dir() / "faults.log"
+    assert "OverflowError" in file.read_text("utf-8")
+    file.unlink()
+
+
+async def test_what_was_stopped_is_asked_for_again(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(mode="attention")
+    async with app.run_test(size=SIZE) as pilot:
+        await settled(pilot, lambda: bool(app.screen.query(AttentionDesk)), "the desk")
+        desk = app.screen.query_one(AttentionDesk)
+        await settled(pilot, lambda: desk.page is not None, "the tabs")
+        await pilot.press("f5")
+        heat = app.screen.query_one("#heads-map", Heatmap)
+        await settled(pilot, lambda: not math.isnan(heat.weight), "a map")
+        asked, ask = list[object](), RankingPage.ask
+
+        async def stopped_at_first(self: RankingPage, request: object, **how: bool) -> object:
+            asked.append(request)
+            if len(asked) == 1:
+                raise asyncio.CancelledError
+            return await ask(self, request, **how)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
+
+        monkeypatch.setattr(RankingPage, "ask", stopped_at_first)
+        await pilot.press("f4")
+        await settled(pilot, lambda: asked, "the first request")
+        page = desk.page
+        assert isinstance(page, RankingPage)
+        await settled(pilot, lambda: not page.busy, "its end")
+        sight = desk.sight
+        assert sight is not None
+        page.refresh_page(sight, sight)
+        await settled(pilot, lambda: "the 200 strongest" in shown(app), "the links")
+        assert len(asked) == 2
