@@ -8,6 +8,7 @@ import math
 import pytest
 from textual import events
 from textual.app import ComposeResult
+from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static, TextArea
@@ -24,6 +25,8 @@ from hfterm.widgets.modals import COLORED, CodeModal
 from hfterm.widgets.numbers import typed_whole
 from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.training_words import duration, moment
+from hfterm.widgets.transcript import LAST, Transcript
+from hfterm.widgets.turn_view import Turn, TurnView
 from pilot_app import ready, settled, shown
 from screen_fixtures import MakeApp, make_app
 from waiting import until
@@ -181,3 +184,45 @@ async def test_what_was_stopped_is_asked_for_again(
         page.refresh_page(sight, sight)
         await settled(pilot, lambda: "the 200 strongest" in shown(app), "the links")
         assert len(asked) == 2
+
+
+async def test_a_transcript_draws_only_what_is_not_there_yet() -> None:
+    def turn(number: int, content: str = "", facts: str = "") -> Turn:
+        role = "user" if number % 2 else "assistant"
+        return Turn(number, role, content or f"text {number}", facts)
+
+    app = Palettes()
+    async with app.run_test(size=SIZE) as pilot:
+        transcript = Transcript(Content("nothing yet"))
+        await app.mount(transcript)
+        await transcript.show([])
+        assert "nothing yet" in str(transcript.query_one(Static).content)
+
+        async def drawn(*turns: Turn) -> list[TurnView]:
+            await transcript.show(turns)
+            assert [view.turn for view in transcript.views] == list(turns[-LAST:])
+            told = [child for child in transcript.children if child.has_class("earlier")]
+            assert len(told) == (len(turns) > LAST)
+            return transcript.views
+
+        two = await drawn(turn(1), turn(2))
+        four = await drawn(turn(1), turn(2, facts="3 tokens/s"), turn(3), turn(4))
+        assert four[:2] == two
+        other_way = await drawn(turn(1), turn(2), turn(5))
+        assert other_way[:2] == two
+        edited = await drawn(turn(1), turn(2, "another text"), turn(5))
+        assert edited[0] is two[0]
+        assert edited[1] is not two[1]
+        assert (await drawn(turn(7), turn(8)))[0] not in edited
+        many = [turn(number) for number in range(1, 36)]
+        last = await drawn(*many)
+        one_more = await drawn(*many, turn(36))
+        assert one_more[:-1] == last[1:]
+        one_more[0].focus()
+        await pilot.pause()
+        await transcript.action_go(-1)
+        assert [view.turn.id for view in transcript.views] == list(range(1, 37))
+        assert transcript.views[-LAST:] == one_more
+        assert not transcript.query(".earlier")
+        await pilot.pause()
+        assert transcript.chosen is transcript.views[5]

@@ -69,16 +69,37 @@ class Transcript(VerticalScroll, can_focus=False):
                 self.post_message(self.Left())
 
     async def _draw(self) -> None:
+        """Draw what is not there yet: 30 turns with their Markdown take a second or two."""
         async with self._drawing:
             with self.app.batch_update():
-                await self.remove_children()
-                if not self._turns:
+                wanted = self._turns[self._from :]
+                begin, kept = self._kept(wanted)
+                await self.remove_children([each for each in self.children if each not in kept])
+                if not wanted:
                     await self.mount(Static(self._empty, classes="empty"))
                     return
-                await self.mount_all(TurnView(turn) for turn in self._turns[self._from :])
+                for view, turn in zip(kept, wanted[begin:], strict=False):
+                    view.keep(turn)
+                if begin:
+                    await self.mount_all(map(TurnView, wanted[:begin]), before=0)
+                await self.mount_all(map(TurnView, wanted[begin + len(kept) :]))
                 if self._from:
                     told = f"{self._from:,} earlier turns · ↑ on the first shows them"
                     await self.mount(Static(told, classes="earlier", markup=False), before=0)
+
+    def _kept(self, wanted: Sequence[Turn]) -> tuple[int, list[TurnView]]:
+        """(from which of `wanted` on, the views that show these and those after it already)."""
+        views = self.views
+        places = {view.turn.id: place for place, view in enumerate(views)}
+        begin = next((n for n, turn in enumerate(wanted) if turn.id in places), None)
+        if begin is None:
+            return 0, []
+        kept: list[TurnView] = []
+        for view, turn in zip(views[places[wanted[begin].id] :], wanted[begin:], strict=False):
+            if not view.shows(turn):
+                break
+            kept.append(view)
+        return (begin, kept) if kept else (0, [])
 
     async def add(self, turn: Turn) -> TurnView:
         """One more turn at the end."""

@@ -110,6 +110,17 @@ template made it, `y` copies it.
         )
         self._head.update(line, layout=False)
 
+    def shows(self, turn: Turn) -> bool:
+        """Whether the text here is that of a turn."""
+        mine = self.turn
+        return (mine.id, mine.role, mine.content) == (turn.id, turn.role, turn.content)
+
+    def keep(self, turn: Turn) -> None:
+        """The same text, perhaps with other facts, and no more to come."""
+        self._room = 0
+        self.styles.min_height = None
+        self.say(turn)
+
     def say(self, turn: Turn) -> None:
         """Other facts about the same text."""
         self.turn = turn
