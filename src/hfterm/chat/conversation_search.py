@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Iterator
 
 from hfterm.chat.conversation_types import ConversationRow
 from hfterm.surrogates import whole_text
@@ -19,8 +20,14 @@ BEFORE, AFTER = 12, 80
 _WORD = re.compile(r"\w")
 
 
-def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> list[ConversationRow]:
-    """Conversations, the last one first; with words, those in which they were said."""
+def listed(
+    base: sqlite3.Connection, search: str, limit: int, offset: int
+) -> Iterator[ConversationRow]:
+    """Conversations, the last one first; with words, those in which they were said.
+
+    All is read from `base` at once. What was said around the words is looked for as the rows are
+    taken, when whoever waits for `base` need not wait for that.
+    """
     words = [word for word in search[:LONGEST].replace("\0", " ").split() if _WORD.search(word)]
     if not words:
         rows = base.execute(
@@ -28,7 +35,7 @@ def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> li
             " ORDER BY updated DESC, id DESC LIMIT ? OFFSET ?",
             (limit, offset),
         ).fetchall()
-        return [_row(row) for row in rows]
+        return map(_row, rows)
     # quoted, a word is nothing but a word to FTS5
     query = " ".join('"' + whole_text(word).replace('"', '""') + '"*' for word in words)
     # A table that takes only the first message of each conversation is filled in a third of the
@@ -46,7 +53,7 @@ def listed(base: sqlite3.Connection, search: str, limit: int, offset: int) -> li
         " ORDER BY updated DESC, conversation.id DESC LIMIT ? OFFSET ?",
         (limit, offset),
     ).fetchall()
-    return [_row(row[:5], snippet(row[5], words)) for row in rows]
+    return (_row(row[:5], snippet(row[5], words)) for row in rows)
 
 
 def _row(row: tuple[int, str, float, int, str], found: str = "") -> ConversationRow:

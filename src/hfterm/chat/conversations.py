@@ -178,7 +178,8 @@ class ConversationStore:
             offset: after so many.
         """
         with self._lock, troubles(self._file):
-            return listed(self._base, search, limit, offset)
+            rows = listed(self._base, search, limit, offset)
+        return list(rows)
 
     # -- messages --------------------------------------------------------------------------------
 
