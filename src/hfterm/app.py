@@ -92,6 +92,7 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
         self.keeper = session or SessionKeeper(None)
         self.tour = Tour(offered=self.keeper.first_time)
         self.loaded: LoadedInfo | None = None
+        self._runs_fault = ""
         self.run_watch = RunWatch(self._runs_changed, lambda: self.current_mode == "train")
         words = [(entry.mode, entry.title) for entry in SCREENS]
         for entry in SCREENS:
@@ -106,11 +107,13 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
     def _runs_changed(self, runs: list[Run], ended: list[Run]) -> None:
         from hfterm.widgets.training_words import ending
 
-        try:
-            for screen in self._workbench_screens():
+        for screen in self._workbench_screens():
+            try:
                 screen.runs_changed(runs)
-        except Exception as error:  # noqa: BLE001 - else nobody watches the runs any more
-            self.say_fault(error)
+            except Exception as error:  # noqa: BLE001 - else nobody watches the runs any more
+                if repr(error) != self._runs_fault:  # an active run changes every second
+                    self._runs_fault = repr(error)
+                    self.say_fault(error)
         if ended:
             self.bell()
         for run in ended:

@@ -391,7 +391,7 @@ async def test_a_text_longer_than_the_model(make_app: MakeApp) -> None:
         await pilot.press("right", "right")
         assert long.value == "window"
         await settled(pilot, lambda: screen(app).sight is not None)
-        assert "Window 1 of 3" in shown(app)
+        await settled(pilot, lambda: "Window 1 of 3" in shown(app))
         await idle(pilot)
         await pilot.press("greater_than_sign")
         await settled(pilot, lambda: "Window 2 of 3" in shown(app))

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import Input, Label, Static, TextArea
+from textual.widgets import Input, Label, Markdown, Static, TextArea
 
 from hfterm import paths
 from hfterm.screens.attention.desk import AttentionDesk
@@ -43,6 +43,7 @@ def test_a_long_name_is_elided_without_measuring_it_again_and_again() -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [("12", 12), (" 1,000 ", 1000), ("1_000", 1000), ("0", 0), ("", None), ("-1", None),
+     ("2,3", None), ("1,,2", None), ("1_0", None), (str(2**63 - 1), 2**63 - 1),
      ("1.5", None), ("²", None), (DIGITS, None)],
 )  # fmt: skip
 def test_a_whole_number_is_one_of_some_digits(text: str, number: int | None) -> None:
@@ -201,6 +202,12 @@ async def test_a_transcript_draws_only_what_is_not_there_yet() -> None:
         async def drawn(*turns: Turn) -> list[TurnView]:
             await transcript.show(turns)
             assert [view.turn for view in transcript.views] == list(turns[-LAST:])
+            await pilot.pause()
+            for view in transcript.views:
+                body = view._body
+                text = body.source if isinstance(body, Markdown) else str(body.content)
+                assert text == view.turn.content
+                assert view.turn.facts in str(view._head.content)
             told = [child for child in transcript.children if child.has_class("earlier")]
             assert len(told) == (len(turns) > LAST)
             return transcript.views
@@ -226,3 +233,37 @@ async def test_a_transcript_draws_only_what_is_not_there_yet() -> None:
         assert not transcript.query(".earlier")
         await pilot.pause()
         assert transcript.chosen is transcript.views[5]
+
+
+async def test_a_transcript_that_is_drawn_anew_in_the_middle_of_it_is_whole() -> None:
+    turns = [Turn(number, "user", f"text {number}") for number in range(1, 5)]
+    app = Palettes()
+    async with app.run_test(size=SIZE):
+        transcript = Transcript(Content("nothing yet"))
+        await app.mount(transcript)
+        for loop_turns in range(1, 9):
+            await transcript.show(turns)
+            worker = app.run_worker(transcript.show(turns[:3]), exit_on_error=False)
+            for _ in range(loop_turns):
+                await asyncio.sleep(0)
+            worker.cancel()
+            await transcript.show(turns)
+            await until(lambda: len(transcript.children) == 4, "four turns, and no more")
+            assert [view.turn.id for view in transcript.views] == [1, 2, 3, 4]
+
+
+async def test_an_answer_that_is_over_stays_when_earlier_turns_come_in_sight() -> None:
+    many = [Turn(number, "user", f"text {number}") for number in range(1, 36)]
+    app = Palettes()
+    async with app.run_test(size=SIZE) as pilot:
+        transcript = Transcript(Content("nothing yet"))
+        await app.mount(transcript)
+        await transcript.show(many)
+        view = await transcript.add(Turn(36, "assistant", "", "is being written"))
+        await view.add("An answer.")
+        await transcript.settle(view, Turn(36, "assistant", "An answer.", "2 tokens"))
+        transcript.views[0].focus()
+        await pilot.pause()
+        await transcript.action_go(-1)
+        assert transcript.views[-1] is view
+        assert view.turn.content == "An answer."

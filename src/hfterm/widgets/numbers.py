@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from hfterm.text import elide_middle
 from hfterm.widgets.notice import Notice
 
-DIGITS = 18
-"""Digits that a number may have at most; Python refuses to read some thousands."""
+DIGITS = 19
+"""Digits that a number may have at most, as many as one of 64 bits; Python refuses to read some
+thousands.
+"""
+
+THOUSANDS = re.compile(r"\d{1,3}([,_]\d{3})+")
 
 
 def typed_whole(text: str) -> int | None:
     """The whole number from 0 that a text is, with marks of thousands or without; else None."""
-    plain = text.strip().replace(",", "").replace("_", "")
+    plain = text.strip()
+    if THOUSANDS.fullmatch(plain):
+        plain = plain.replace(",", "").replace("_", "")
     return int(plain) if plain.isdecimal() and len(plain) <= DIGITS else None
 
 

@@ -211,6 +211,10 @@ read-only.
         """Go to the start or the end of the text."""
         self.move_cursor(self.document.end if end else (0, 0))
 
+    def on_mouse_release(self) -> None:
+        """What took the mouse away ends the selecting, which Textual's goes on with."""
+        self._end_mouse_selection()
+
     async def _on_paste(self, event: events.Paste) -> None:
         """Turn away what cannot be kept; Textual calls `TextArea`'s own handler for the rest."""
         text = event.text

@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
+from hfterm.widgets.late_faults import LateFaults
 from hfterm.widgets.turn_view import Turn, TurnView
 
 LAST = 30
@@ -103,13 +104,19 @@ class Transcript(VerticalScroll, can_focus=False):
 
     async def add(self, turn: Turn) -> TurnView:
         """One more turn at the end."""
-        if not self._turns:
-            await self.remove_children()
-        self._turns.append(turn)
-        view = TurnView(turn)
-        await self.mount(view)
+        async with self._drawing:
+            if not self._turns:
+                await self.remove_children()
+            self._turns.append(turn)
+            view = TurnView(turn)
+            await self.mount(view)
         self.follow()
         return view
+
+    async def settle(self, view: TurnView, turn: Turn) -> None:
+        """The answer that `view` shows is over: this is all of it."""
+        self._turns = [turn if each.id == turn.id else each for each in self._turns]
+        await view.settle(turn)
 
     def follow(self) -> None:
         """Keep the end in sight, until somebody scrolls up."""
@@ -117,8 +124,8 @@ class Transcript(VerticalScroll, can_focus=False):
 
     @property
     def views(self) -> list[TurnView]:
-        """Those that are drawn."""
-        return list(self.query(TurnView))
+        """Those that are drawn, and are to stay."""
+        return [view for view in self.query(TurnView) if not LateFaults.is_gone(view)]
 
     @property
     def chosen(self) -> TurnView | None:

@@ -116,7 +116,7 @@ template made it, `y` copies it.
         return (mine.id, mine.role, mine.content) == (turn.id, turn.role, turn.content)
 
     def keep(self, turn: Turn) -> None:
-        """The same text, perhaps with other facts, and no more to come."""
+        """The same text, perhaps with other facts."""
         self._room = 0
         self.styles.min_height = None
         self.say(turn)

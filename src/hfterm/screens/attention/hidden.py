@@ -100,7 +100,7 @@ principal components. Blue is opposite, orange is alike.
         try:
             self._views = await self.ask(ViewHidden(looked=sight.looked, side=stack, layer=layer))
         finally:  # also where it was stopped: the next pass asks again
-            if self._views is None and self._asked == asked:
+            if self._views is None and self._asked is asked:
                 self._asked = None
         if self._views is None:
             self.query_one("#hidden-map", Heatmap).set_map(None)

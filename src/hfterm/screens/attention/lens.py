@@ -63,7 +63,7 @@ head.
                 self.failure is not None and self.failure.kind == "no-lens"
             )
         finally:  # also where it was stopped: the next pass asks again
-            if not answered and self._asked == asked:
+            if not answered and self._asked is asked:
                 self._asked = None
         grid = self.query_one(DataGrid)
         self._lens = found

@@ -63,7 +63,7 @@ The strongest links of the token that is selected in the strip, over all layers 
                 RankAttention(looked=sight.looked, side=sight.side, token=token, incoming=incoming)
             )
         finally:  # also where it was stopped: the next pass asks again
-            if links is None and self._asked == asked:
+            if links is None and self._asked is asked:
                 self._asked = None
         if links is None:
             self._links = ()

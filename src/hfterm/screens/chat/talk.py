@@ -195,7 +195,7 @@ class TalkPage(ChatPage):
         # what is still to be drawn of it is in its text: nothing is written into it any more
         view = self.live.end()
         if view is not None and turns and turns[-1].id == view.turn.id:
-            await view.settle(turns[-1])
+            await self.transcript.settle(view, turns[-1])
             self.post_message(Changed())
         else:
             await self.show()
@@ -356,6 +356,7 @@ class TalkPage(ChatPage):
         self.loads += 1
         self.notice.clear()
         try:
+            await self.show()  # what this cut short may have been in the middle of it
             await self.session.load(self.job_line.show)
         except HftermError as error:
             self._waiting = ""

@@ -62,7 +62,7 @@ file or data set and press `Enter`: token statistics of all of it, in the backgr
         )  # fmt: skip
         if audit is not None:
             self._audit = audit
-            self.say_scope(subject, specials=True)
+            self.say_scope(subject, follows_specials=True)
             grid = self.query_one("#audit-grid", DataGrid)
             grid.set_source(_findings(audit))
             self._show_detail(grid.cursor_row)

@@ -98,18 +98,20 @@ class TokenizePage(TabPage):
     def select_token(self, index: int) -> None:
         """A token was selected elsewhere."""
 
-    def say_scope(self, subject: Subject, *, pair: bool = False, specials: bool = False) -> None:
+    def say_scope(
+        self, subject: Subject, *, pair: bool = False, follows_specials: bool = False
+    ) -> None:
         """Say where the page looks at something else than the table does.
 
         Args:
             subject: what the table shows.
             pair: whether the page takes the second sequence in.
-            specials: whether the page leaves out the special tokens when the table does.
+            follows_specials: whether the page leaves out the special tokens when the table does.
         """
         parts: list[str] = []
         if subject.pair and not pair:
             parts.append("the text without its pair")
-        if not subject.add_special_tokens and not specials:
+        if not subject.add_special_tokens and not follows_specials:
             parts.append("with the special tokens that the table leaves out")
         if parts:
             self.notice.show(f"Here: {', '.join(parts)}.", severity="note")
