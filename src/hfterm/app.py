@@ -151,7 +151,9 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
         try:
             for screen in self._workbench_screens():
                 if screen.is_mounted:  # else a key was quicker, and `action_mode` fills it
-                    await self._fill_first(screen)
+                    await screen.fill_once()
+        except Exception as error:  # noqa: BLE001 - each start would end with the same session
+            self.say_fault(error)
         finally:
             self._filled.set()
         for problem in self._problems:
@@ -171,13 +173,6 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
         self.set_interval(SAMPLE_EVERY, self._sample)
         if self.keeper.file is not None:
             self.set_interval(KEEP_EVERY, self._keep_session)
-
-    async def _fill_first(self, screen: WorkbenchScreen) -> None:
-        try:
-            await screen.fill_once()
-        except Exception as error:  # noqa: BLE001 - each start would end with the same session
-            if not self.is_late(error, screen):
-                self.say_fault(error)
 
     def _show_tour(self) -> None:
         for screen in self._workbench_screens():

@@ -174,8 +174,13 @@ class OwnFaults(LateFaults):
             self.say_fault(error)
 
     def say_fault(self, error: Exception) -> None:
-        """Say that something of hfterm itself went wrong, and keep where."""
+        """Say that something of hfterm itself went wrong, and keep where.
+
+        While all is being taken away something may look for what is gone: nobody is told then.
+        """
         self.log.error(error)
+        if not self.is_running:
+            return
         write_down(error)
         self.notify(
             displayable(f"{type(error).__name__}: {error}"),
