@@ -7,6 +7,7 @@ with a loop of its own, and every app gets a client that hands its requests over
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -23,10 +24,12 @@ from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.engine.protocol import Request
 from hfterm.engine.requests import OpenTokenizer
 from hfterm.job import Progress
+from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.tokenize.page import TokenizePage
 from hfterm.screens.tokenize.pages import PAGES
 from hfterm.screens.tokenize.screen import TokenizeScreen
 from hfterm.widgets.data_grid import DataGrid, Value
+from hfterm.widgets.heatmap import Heatmap
 from hfterm.widgets.notice import Notice
 from waiting import Patience
 
@@ -242,6 +245,16 @@ async def ready(pilot: Pilot[None]) -> None:
         )
 
     await settled(pilot, verified, "the token table")
+
+
+async def at_a_map(pilot: Pilot[None]) -> AttentionDesk:
+    """Run Attention's model and wait for the first map."""
+    app = pilot.app
+    await settled(pilot, lambda: app.screen.query_one(AttentionDesk).page is not None, "the tabs")
+    await pilot.press("f5")
+    heat = app.screen.query_one("#heads-map", Heatmap)
+    await settled(pilot, lambda: not math.isnan(heat.weight), "a map")
+    return app.screen.query_one(AttentionDesk)
 
 
 async def go_to(pilot: Pilot[None], title: str) -> None:

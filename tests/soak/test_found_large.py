@@ -14,20 +14,20 @@ from textual.screen import Screen
 from textual.widgets import Input, Label, Markdown, Static, TextArea
 
 from hfterm import paths
-from hfterm.screens.attention.desk import AttentionDesk
-from hfterm.screens.attention.ranking import RankingPage
+from hfterm.engine.attention_requests import RankAttention, ReadLens, ViewHidden
+from hfterm.screens.attention.sight import AttentionPage
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.text import elide_start
 from hfterm.training.store import Run
 from hfterm.widgets.changed_only import ChangedOnly, _Written
-from hfterm.widgets.heatmap import Heatmap
+from hfterm.widgets.fields import Choice
 from hfterm.widgets.modals import COLORED, CodeModal
 from hfterm.widgets.numbers import typed_whole
 from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.training_words import duration, moment
 from hfterm.widgets.transcript import LAST, Transcript
 from hfterm.widgets.turn_view import Turn, TurnView
-from pilot_app import ready, settled, shown
+from pilot_app import at_a_map, ready, settled, shown, tab
 from screen_fixtures import MakeApp, make_app
 from waiting import until
 
@@ -155,35 +155,45 @@ async def test_a_run_that_cant_be_shown_ends_no_watching(
     file.unlink()
 
 
+@pytest.mark.parametrize(
+    ("model", "title", "kind", "answer"),
+    [("minilm", "Ranking", RankAttention, "the 200 strongest"),
+     ("smollm2", "Lens", ReadLens, "layer 30: "),
+     ("minilm", "Hidden", ViewHidden, "0 ~ 0: +1.000")],
+)  # fmt: skip
 async def test_what_was_stopped_is_asked_for_again(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    title: str,
+    kind: type[object],
+    answer: str,
 ) -> None:
-    app = make_app(mode="attention")
+    app = make_app(mode="attention", model=model)
     async with app.run_test(size=SIZE) as pilot:
-        await settled(pilot, lambda: bool(app.screen.query(AttentionDesk)), "the desk")
-        desk = app.screen.query_one(AttentionDesk)
-        await settled(pilot, lambda: desk.page is not None, "the tabs")
-        await pilot.press("f5")
-        heat = app.screen.query_one("#heads-map", Heatmap)
-        await settled(pilot, lambda: not math.isnan(heat.weight), "a map")
-        asked, ask = list[object](), RankingPage.ask
+        desk = await at_a_map(pilot)
+        asked, ask = list[object](), AttentionPage.ask
 
-        async def stopped_at_first(self: RankingPage, request: object, **how: bool) -> object:
-            asked.append(request)
+        async def stopped_at_first(self: AttentionPage, request: object, **how: bool) -> object:
+            if isinstance(request, kind):
+                asked.append(request)
             if len(asked) == 1:
                 raise asyncio.CancelledError
             return await ask(self, request, **how)  # pyright: ignore[reportArgumentType, reportUnknownVariableType]
 
-        monkeypatch.setattr(RankingPage, "ask", stopped_at_first)
-        await pilot.press("f4")
+        monkeypatch.setattr(AttentionPage, "ask", stopped_at_first)
+        await tab(pilot, title)
+        if title == "Hidden":  # its first view needs nothing of the engine
+            app.screen.query_one("#hidden-view", Choice).focus()
+            await pilot.press("right")
         await settled(pilot, lambda: asked, "the first request")
         page = desk.page
-        assert isinstance(page, RankingPage)
+        assert page is not None
         await settled(pilot, lambda: not page.busy, "its end")
         sight = desk.sight
         assert sight is not None
         page.refresh_page(sight, sight)
-        await settled(pilot, lambda: "the 200 strongest" in shown(app), "the links")
+        await settled(pilot, lambda: answer in shown(app), "the answer")
         assert len(asked) == 2
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import numpy as np
 import pytest
 from textual import events
 from textual.command import CommandPalette
@@ -18,7 +17,6 @@ from hfterm.chat.types import LlmSpec
 from hfterm.errors import HftermError
 from hfterm.models.types import ModelSpec
 from hfterm.screens.asking_code import CodeNeeded
-from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.attention.sight import HeadPicked, LinkPicked, PlacePicked
 from hfterm.screens.chat.screen import ChatScreen
 from hfterm.screens.models.screen import ModelsScreen
@@ -29,7 +27,7 @@ from hfterm.screens.train.screen import TrainScreen
 from hfterm.widgets.confirm import Confirm
 from hfterm.widgets.heatmap import Heatmap
 from hfterm.widgets.token_strip import TokenStrip
-from pilot_app import ready, settled
+from pilot_app import at_a_map, ready, settled
 from screen_fixtures import MakeApp, make_app
 from waiting import until
 
@@ -47,12 +45,8 @@ async def told(pilot: Pilot[None], node: Static | TokenStrip | Heatmap, message:
 async def test_a_place_of_the_pass_before_is_none(make_app: MakeApp) -> None:
     app = make_app(mode="attention")
     async with app.run_test(size=SIZE) as pilot:
-        await settled(pilot, lambda: bool(app.screen.query(AttentionDesk)), "the desk")
-        desk = app.screen.query_one(AttentionDesk)
-        await settled(pilot, lambda: desk.page is not None, "the tabs")
-        await pilot.press("f5")
+        desk = await at_a_map(pilot)
         heat = app.screen.query_one("#heads-map", Heatmap)
-        await settled(pilot, lambda: not np.isnan(heat.weight), "a map")
         before = desk.sight
         for message in (PlacePicked(500), PlacePicked(0, 500), LinkPicked(0, 0, 500, 0),
                         LinkPicked(99, 0, 0, 0), HeadPicked(99, 0), HeadPicked(0, 99)):  # fmt: skip

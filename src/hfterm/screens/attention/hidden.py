@@ -41,7 +41,6 @@ cosines between `positions` of one layer or between `layers`, and the `plane` of
 principal components. Blue is opposite, orange is alike.
 """
 
-    _asked: tuple[object, ...] | None = None
     _views: HiddenViews | None = None
 
     def body(self) -> ComposeResult:
@@ -86,8 +85,8 @@ principal components. Blue is opposite, orange is alike.
                 norm_rows(norms, sight.rows), cursor=sight.query
             )
         asked = (sight.looked, stack, int(self.query_one("#hidden-layer", Choice).value))
-        if self._view != "norms" and asked != self._asked:
-            self._asked, self._views = asked, None  # those before are of other tokens
+        if self._view != "norms" and asked != self.asked:
+            self.asked, self._views = asked, None  # those before are of other tokens
             self.start(self._load(*asked))
         else:
             self._draw()
@@ -96,22 +95,19 @@ principal components. Blue is opposite, orange is alike.
         sight = self.sight
         if sight is None:
             return
-        asked = self._asked
-        try:
-            self._views = await self.ask(ViewHidden(looked=sight.looked, side=stack, layer=layer))
-        finally:  # also where it was stopped: the next pass asks again
-            if self._views is None and self._asked is asked:
-                self._asked = None
+        request = ViewHidden(looked=sight.looked, side=stack, layer=layer)
+        self._views = await self.answer_to(request)
         if self._views is None:
             self.query_one("#hidden-map", Heatmap).set_map(None)
             self.query_one("#hidden-plane", Scatter).set_points(None, (), (0, 0))
         self._draw()
 
     def _draw(self) -> None:
-        sight, found = self.sight, self._views
-        if sight is None:
-            return
-        self._say(sight)
+        if self.sight is not None:
+            self._draw_view(self.sight, self._views)
+            self._say(self.sight)
+
+    def _draw_view(self, sight: Sight, found: HiddenViews | None) -> None:
         if self._view == "norms":
             grid = self.query_one("#hidden-norms", DataGrid)
             if not grid.has_focus:
@@ -176,7 +172,7 @@ principal components. Blue is opposite, orange is alike.
     def clear_page(self, why: str) -> None:
         """No states."""
         super().clear_page(why)
-        self._asked = self._views = None
+        self._views = None
         grid = self.query_one("#hidden-norms", DataGrid)
         grid.empty = why or EMPTY
         grid.set_source(NO_ROWS)

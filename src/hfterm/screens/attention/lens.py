@@ -32,7 +32,6 @@ there, and how far (KL, in nats) the layer is from the last one. Only for causal
 head.
 """
 
-    _asked: tuple[object, ...] | None = None
     _lens: LogitLens | None = None
 
     def body(self) -> ComposeResult:
@@ -46,8 +45,8 @@ head.
     def refresh_page(self, sight: Sight, before: Sight | None) -> None:
         """Read the part that the selected token is in."""
         asked = (sight.looked, self._start(sight))
-        if asked != self._asked:
-            self._asked, self._lens = asked, None  # that before is of other tokens
+        if asked != self.asked:
+            self.asked, self._lens = asked, None  # that before is of other tokens
             self.start(self._load(sight, self._start(sight)))
         elif self._lens is not None and (before is None or before.query != sight.query):
             self._draw(sight, self._lens, self.query_one(DataGrid).cursor_row)
@@ -55,16 +54,9 @@ head.
             self._say()
 
     async def _load(self, sight: Sight, start: int) -> None:
-        asked, answered = self._asked, False
-        try:
-            found = await self.ask(ReadLens(looked=sight.looked, start=start, count=POSITIONS))
-            # that a model has no lens is an answer; that its engine died is none
-            answered = found is not None or (
-                self.failure is not None and self.failure.kind == "no-lens"
-            )
-        finally:  # also where it was stopped: the next pass asks again
-            if not answered and self._asked is asked:
-                self._asked = None
+        request = ReadLens(looked=sight.looked, start=start, count=POSITIONS)
+        # that a model has no lens is an answer; that its engine died is none
+        found = await self.answer_to(request, final="no-lens")
         grid = self.query_one(DataGrid)
         self._lens = found
         if found is None:
@@ -109,7 +101,7 @@ head.
     def clear_page(self, why: str) -> None:
         """Nothing to read."""
         super().clear_page(why)
-        self._asked = self._lens = None
+        self._lens = None
         grid = self.query_one(DataGrid)
         grid.empty = why or EMPTY
         grid.set_source(NO_ROWS)

@@ -30,7 +30,6 @@ The strongest links of the token that is selected in the strip, over all layers 
 `looks at`, or who looks at it (`is looked at by`). `Enter` shows a link in its head's map.
 """
 
-    _asked: tuple[object, ...] | None = None
     _links: tuple[RankedKey, ...] = ()
 
     def body(self) -> ComposeResult:
@@ -52,19 +51,14 @@ The strongest links of the token that is selected in the strip, over all layers 
         """Ask when the token is another."""
         token = self._token(sight)
         asked = (sight.looked, sight.side, token, self._incoming)
-        if asked != self._asked:
-            self._asked = asked
+        if asked != self.asked:
+            self.asked = asked
             self.start(self._load(sight, token, incoming=self._incoming))
 
     async def _load(self, sight: Sight, token: int, *, incoming: bool) -> None:
-        asked, links = self._asked, None
-        try:
-            links = await self.ask(
-                RankAttention(looked=sight.looked, side=sight.side, token=token, incoming=incoming)
-            )
-        finally:  # also where it was stopped: the next pass asks again
-            if links is None and self._asked is asked:
-                self._asked = None
+        links = await self.answer_to(
+            RankAttention(looked=sight.looked, side=sight.side, token=token, incoming=incoming)
+        )
         if links is None:
             self._links = ()
             self.query_one(DataGrid).set_source(NO_ROWS)
@@ -93,7 +87,6 @@ The strongest links of the token that is selected in the strip, over all layers 
     def clear_page(self, why: str) -> None:
         """Nothing to rank."""
         super().clear_page(why)
-        self._asked = None
         grid = self.query_one(DataGrid)
         grid.empty = why or EMPTY
         grid.set_source(NO_ROWS)

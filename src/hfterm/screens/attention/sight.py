@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.message import Message
 
 from hfterm.attention.types import AttentionSummary, Looked, Metric, Side, Token, Which
+from hfterm.engine.protocol import Request
 from hfterm.models.types import LoadedInfo
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.head_grid import HeadGrid
@@ -20,6 +21,8 @@ from hfterm.widgets.tab_page import TabPage
 if TYPE_CHECKING:
     import numpy as np
     from textual.worker import Worker
+
+R = TypeVar("R")
 
 Kept = tuple[bool, ...] | None
 """Which tokens of an axis are shown; None for all."""
@@ -111,6 +114,9 @@ class AttentionPage(TabPage):
 
     sight: Sight | None = None
 
+    asked: tuple[object, ...] | None = None
+    """What the page has asked for and shows; None when the next pass is to ask."""
+
     def show(self, sight: Sight) -> None:
         """The page is in sight, or what it is about changed while it was."""
         before, self.sight = self.sight, sight
@@ -130,7 +136,20 @@ class AttentionPage(TabPage):
 
     def clear_page(self, why: str) -> None:
         """There is no pass any more; `why` stands in its place."""
-        self.sight = None
+        self.sight = self.asked = None
+
+    async def answer_to(self, request: Request[R], final: str = "") -> R | None:
+        """Ask; the next pass asks again, but after an answer or a failure of kind `final`."""
+        asked, answered = self.asked, False
+        try:
+            found = await self.ask(request)
+            answered = found is not None or (
+                self.failure is not None and self.failure.kind == final
+            )
+        finally:
+            if not answered and self.asked is asked:
+                self.asked = None
+        return found
 
     def stop(self) -> bool:
         """Cancel what takes so long that it is said; Esc means something else for the rest."""
