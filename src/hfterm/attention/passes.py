@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, cast
 from hfterm.attention.rows import Enough, Wanted, implementation_of, watching
 from hfterm.attention.types import Side
 from hfterm.errors import HftermError
-from hfterm.inference.loading import trim
 from hfterm.job import Job
 from hfterm.sizes import size_text
+from hfterm.system.own_memory import trim
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

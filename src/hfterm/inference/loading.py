@@ -11,7 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -41,6 +41,7 @@ from hfterm.models.opening_errors import NO_MEMORY, explain_loading, out_of_memo
 from hfterm.models.overview import backbone_of
 from hfterm.models.types import LoadedInfo, LoadingReport, ModelSpec
 from hfterm.models.verdicts import modules_of
+from hfterm.system.own_memory import trim
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -162,14 +163,6 @@ def give_back() -> None:
     """Return to the system what loading freed: quantizing leaves the whole float model behind."""
     gc.collect()
     trim()
-
-
-def trim() -> None:
-    """Return freed memory to the system, which the C library else keeps for itself."""
-    import ctypes
-
-    with suppress(OSError, AttributeError):  # another C library has no malloc_trim
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _check_device(device: str) -> None:

@@ -10,6 +10,8 @@ import gc
 import time
 from collections.abc import Callable
 
+from hfterm.system.own_memory import trim
+
 NEVER = 1_000_000
 """Collections of the middle generation before Python would look through all objects by itself."""
 
@@ -37,8 +39,11 @@ class QuietCollection:
         """Collect if there may be much and the moment is good. Whether it did."""
         now = time.monotonic()
         due = gc.get_count()[2] >= OFTEN
-        if not due or (now - self._last_key() < QUIET and now - self._last < LATEST):
+        quiet = now - self._last_key() >= QUIET
+        if not due or (not quiet and now - self._last < LATEST):
             return False
         self._last = now
         gc.collect()
+        if quiet:  # else the holes between what is kept grow from hour to hour
+            trim()
         return True
