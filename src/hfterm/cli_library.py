@@ -128,9 +128,8 @@ def _find(name: str) -> LibraryItem:
     found = [item for item in items if item.ref == name]
     if len(found) != 1:
         near = ", ".join(item.ref for item in items[:12])
-        raise failed(
-            HftermError("not-found", f"Nothing here is called {name!r}.", f"There is: {near}.")
-        )
+        remedy = f"There is: {near}." if near else "hfterm starter brings the starter kit."
+        raise failed(HftermError("not-found", f"Nothing here is called {name!r}.", remedy))
     return found[0]
 
 

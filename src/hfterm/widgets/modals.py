@@ -206,7 +206,10 @@ class LogsModal(Modal[None]):
 
     def action_copy(self) -> None:
         """Copy all that is shown."""
-        self.app.copy_to_clipboard("\n".join(self._lines))
+        if self._lines:
+            self.app.copy_to_clipboard("\n".join(self._lines))
+        else:
+            self.notify("There is nothing to copy here.", severity="warning")
 
 
 def recent_first(known: Sequence[KnownModel], recent: Sequence[str]) -> list[KnownModel]:

@@ -16,7 +16,7 @@ from hfterm.library.code import rows_code
 from hfterm.library.data_preview import ColumnFacts, DataPage
 from hfterm.paths import full_path
 from hfterm.screens.library.page import LibraryPage
-from hfterm.text import foreign
+from hfterm.text import elide_middle, foreign
 from hfterm.widgets.data_grid import DataGrid, GridSource
 from hfterm.widgets.fields import Field
 from hfterm.widgets.library_tables import column_rows, data_rows
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Rows that are asked for at once."""
+
+LONGEST_NAME = 40
+"""Characters of a file's name in the line over the rows, which has no second one."""
 
 
 class DataRowsPage(LibraryPage):
@@ -112,14 +115,15 @@ characters.
         parts = [f"rows {found.offset + 1:,} to {last:,}" if found.rows else "no rows"]
         parts.append("more follow" if found.more else "these are the last")
         if len(found.files) > 1:
-            parts.append(f"the first of {len(found.files):,} files: {found.file}")
+            file = elide_middle(found.file, LONGEST_NAME)
+            parts.append(f"the first of {len(found.files):,} files: {file}")
         return " · ".join(parts)
 
     def action_turn(self, by: int) -> None:
         """Other rows."""
         found = self._found
         if found is None or (by > 0 and not found.more) or (by < 0 and not found.offset):
-            which = "more" if by > 0 else "before these"
+            which = "after these" if by > 0 else "before these"
             self.notice.show(f"There are no rows {which}.", severity="note")
             return
         self.start(self._look(max(0, found.offset + by * PAGE)))

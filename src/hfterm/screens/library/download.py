@@ -50,6 +50,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
     def __init__(self, engine: EngineClient, id: str) -> None:
         super().__init__(engine, id=id)
         self._plan: RepoPlan | None = None
+        self._bringing = False
 
     def body(self) -> ComposeResult:
         """The form and the files."""
@@ -73,6 +74,8 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
 
     def show(self, ref: str, *, dataset: bool) -> None:
         """A download that was broken off: list it."""
+        if self._under_way():
+            return
         self.query_one("#download-ref", Input).value = ref
         kind = self.query_one("#download-kind", Choice)
         kind.value = "data set" if dataset else "model"
@@ -110,8 +113,16 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
         revision = self.query_one("#download-revision", Input).value.strip()
         return PlanDownload(ref=ref, kind=kind, revision=revision, allow=allow, ignore=ignore)
 
+    def _under_way(self) -> bool:
+        """Whether a download runs; then it is said, for listing would end it."""
+        if self._bringing:
+            self.notice.show(
+                "A download is still on its way.", "Esc stops it and keeps what arrived.", "note"
+            )
+        return self._bringing
+
     def _ask_hub(self) -> None:
-        request = self._request()
+        request = None if self._under_way() else self._request()
         if request is not None:
             self.start(self._look(request))
 
@@ -142,9 +153,11 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
 
     async def _bring(self, plan: RepoPlan) -> None:
         self._tell(plan, "Enter goes on")  # when it is stopped, or fails
+        self._bringing = True
         try:
             folder = await self.ask(Fetch(plan=plan))
         finally:
+            self._bringing = False
             self.post_message(Brought())
         if folder is not None:
             whole = replace(plan, here=plan.size)
@@ -154,7 +167,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
 
     def stop(self) -> bool:
         """Stop; what arrived is kept."""
-        bringing = self._plan is not None and self.busy
+        bringing = self._bringing
         stopped = super().stop()
         if stopped and bringing:
             self.notice.show("Stopped.", "What arrived is kept: F7 goes on from it.", "note")
