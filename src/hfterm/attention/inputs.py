@@ -57,8 +57,6 @@ def feed(opened: OpenModel, text: str, options: CaptureOptions) -> Fed:
     row = min(options.window, prepared.windows - 1)
     inputs = {name: value[row : row + 1] for name, value in prepared.inputs.items()}
     ids = cast("list[int]", inputs["input_ids"][0].tolist())
-    if not ids:
-        raise HftermError("empty", "The text has no tokens.", "Type another text.")
     mask = inputs.get("attention_mask")
     kept = len(ids) if mask is None else int(mask.sum())
     side = tokenizer.padding_side

@@ -92,9 +92,8 @@ class HeadMetrics:
             self._sums[name] += weights.diagonal(start + offset, 1, 2).sum(1)
         places = torch.arange(start, start + rows)[:, None]
         flat = weights.reshape(heads, -1)
-        if seen:
-            away = (places - torch.arange(seen)).abs().float()
-            self._sums["distance"] += flat @ away.reshape(-1)
+        away = (places - torch.arange(seen)).abs().float()
+        self._sums["distance"] += flat @ away.reshape(-1)
         if self._repeats:
             # the key stands behind an earlier occurrence of the query's token
             before = torch.roll(self._ids[:seen], 1)

@@ -12,6 +12,7 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -31,14 +32,21 @@ def check_target(path: Path, formats: Sequence[str] = FORMATS) -> None:
     """Refuse a name that nothing could be written to, before the work is done.
 
     Raises:
-        HftermError: the name's ending is none of `formats`, the file exists, or its folder
-            does not.
+        HftermError: the name's ending is none of `formats`, the file exists, its folder does
+            not, or no file can have that name.
     """
     if path.suffix not in formats:
         raise HftermError(
             "format", f"{path.name} ends in none of {', '.join(formats)}.", "Choose one of them."
         )
-    if path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that is too long, say
+        raise HftermError(
+            "unwritable", f"{path} can't be written: {error.strerror or error}.",
+            "Choose another name.",
+        ) from error  # fmt: skip
+    if exists:
         raise HftermError("exists", f"{path} exists already.", "Choose another name.")
     if not path.parent.is_dir():
         raise HftermError(
@@ -65,8 +73,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             "Free some space, or choose another folder." if full else "Choose another folder.",
         ) from error
     finally:
-        if temporary.exists():
-            temporary.unlink()
+        with suppress(OSError):  # what went wrong with the file is said already
+            temporary.unlink(missing_ok=True)
 
 
 def names_of(tokens: Sequence[Token]) -> list[str]:

@@ -113,6 +113,7 @@ cursor is shown below with its ids, and decoded with and without special tokens.
         texts, pairs = self._texts()
         if not texts:
             self._result = None
+            self.notice.clear()
             self.query_one("#batch-grid", DataGrid).set_source(Rows((), ()))
             self.query_one("#batch-shape", Static).update("")
             self.query_one("#batch-row", Static).update("")

@@ -122,7 +122,11 @@ makes the model answer; continuing leaves the last message open.
             return ""
         continuing = self._value("continue") == "yes"
         generating = self._value("generation") == "yes" and not continuing
-        return template_code(self.subject.source, messages, generating, continuing)
+        name = self._value("name")
+        return template_code(
+            self.subject.source, messages, generating, continuing,
+            None if name == "default" else name,
+        )  # fmt: skip
 
 
 def _tinted(rendered: Rendered) -> Content:

@@ -86,6 +86,7 @@ what the id alone decodes to. Below, type any ids (`101 7592 102`, `[101, 7592]`
         text = self.query_one("#vocabulary-ids", Input).value
         if not text.strip():
             line.update("")
+            self.notice.clear()
             return
         try:
             ids = parse_ids(text)
