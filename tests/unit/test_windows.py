@@ -142,6 +142,8 @@ async def test_an_engine_that_printed_nothing_has_a_log_that_says_so(tmp_path: P
         app.ask(LogsModal(tmp_path / "engine.log", []))
         await pilot.pause()
         assert "The engine has printed nothing." in lines(app, Label)
+        await pilot.press("y")
+        assert [note.message for note in app._notifications] == ["There is nothing to copy here."]
         await pilot.press("f8")
         await until(lambda: not isinstance(app.screen, LogsModal), "the log to close")
 
