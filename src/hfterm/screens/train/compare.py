@@ -87,6 +87,10 @@ recipes differ and the results. `Ctrl+E` writes the table with the focus.
             return
         self._runs = chosen
         if not chosen:
+            if self._watched:  # all that was compared is deleted
+                self._watched = ()
+                self._tables()
+                self.query_one("#runs-compare-chart", Chart).set_lines("", [])
             return
         self._tables()
         if [w.name for w in self._watched] != [run.id for run in chosen[:MOST]]:

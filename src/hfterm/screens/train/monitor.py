@@ -20,6 +20,7 @@ from hfterm.screens.train.reading import read_watched
 from hfterm.screens.train.run_actions import RunPage
 from hfterm.system.log_tail import last_lines
 from hfterm.text import foreign
+from hfterm.training.watch_list import watched_paths
 from hfterm.training.watching import Watched, watch_path, watch_run
 from hfterm.widgets.chart_board import ChartBoard
 from hfterm.widgets.data_grid import NO_ROWS, Cell, DataGrid, GridColumn, GridSource, Rows
@@ -139,10 +140,13 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
         self._open(found[0])
         self.board.go_into()
         if len(found) > 1:
+            listed = {one.path for one in watched_paths()}
+            known = any(str(one.path.absolute()) in listed for one in found)
             self.notice.show(
                 f"There are {len(found)} runs in {path}: that of {found[0].kind} is shown.",
-                "The Runs tab has the others.", "note",
-            )  # fmt: skip
+                "The Runs tab has the others." if known else "f on the Runs tab adds them all.",
+                "note",
+            )
 
     def _open(self, watched: Watched) -> None:
         self.notice.clear()
@@ -161,8 +165,8 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
             await read_watched(watched, self.job_line.show)
             watched.refresh()
         except HftermError as error:
-            self.notice.show_error(error)
             if self._watched is watched:
+                self.notice.show_error(error)
                 self._watched = self._run = None  # whoever chooses it again has it read again
             return
         finally:

@@ -188,8 +188,8 @@ data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several
 
     async def _prepare_monitor(self) -> None:
         """Whoever looks at runs will look into one."""
-        if self.pages is not None:
-            await self.pages.prepare(MONITOR)
+        assert self.pages is not None
+        await self.pages.prepare(MONITOR)
 
     def _preview_page(self, page: TrainPage) -> PreviewPage:
         from hfterm.screens.train.preview import PreviewPage

@@ -232,7 +232,9 @@ def _usual_item(item: bytes) -> tuple[str, float] | None:
     if len(item) < 5 or item[0] not in (0x0A, 0x12):
         return None
     value = 2 + item[1]
-    if item[value : value + 2] != b"\x82\x01" or value + 3 + item[value + 2] != len(item):
+    if len(item) < value + 3 or item[value : value + 2] != b"\x82\x01":
+        return None
+    if value + 3 + item[value + 2] != len(item):
         return None
     try:
         return item[2:value].decode(), float(item[value + 3 :])
