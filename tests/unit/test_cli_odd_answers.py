@@ -158,18 +158,6 @@ def test_a_fault_inside_names_where_the_details_are(
     assert capsys.readouterr().err.splitlines()[1] == f"  {log} has the details."
 
 
-def test_a_model_that_needs_no_code_is_not_asked_about(
-    starter_kit: Path, model_zoo: dict[str, Path]
-) -> None:
-    done = hfterm("attention", model_zoo["bert"], "The fox", "--allow-code", "--json")
-    assert done.exit_code == 0, done.stderr
-    assert json.loads(done.stdout)["model"] == str(model_zoo["bert"])
-    gone = hfterm("attention", "./nowhere", "The fox", "--allow-code")
-    assert gone.exit_code == 1
-    assert "nowhere" in gone.stderr
-    assert "Run it?" not in gone.stderr
-
-
 # -- predictions ---------------------------------------------------------------------------------
 
 
@@ -179,23 +167,3 @@ def test_two_texts_are_named_before_what_is_said_of_each(model_zoo: dict[str, Pa
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines.index("The fox") < lines.index("A dog")
-
-
-def test_answers_in_a_file_are_measured_without_a_table_of_labels(
-    model_zoo: dict[str, Path], tmp_path: Path
-) -> None:
-    file, out = tmp_path / "in.jsonl", tmp_path / "out.csv"
-    rows = [{"question": "What?", "context": "The fox was quick.", "answer": "fox"}] * 2
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    told = ("predict", model_zoo["bert"], "--file", file, "--task", "question-answering",
-            "--label-column", "answer", "--seed", "1")  # fmt: skip
-    done = hfterm(*told, "--out", out, "--json")
-    assert done.exit_code == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert "rows" not in answer  # they are in the file
-    assert answer["metrics"]["rows"] == 2
-    assert len(out.read_text().splitlines()) == 3
-    table = hfterm(*told)
-    assert table.exit_code == 0, table.stderr
-    (line,) = [line for line in table.stdout.splitlines() if line.startswith("exact match")]
-    assert line.endswith("2 rows")

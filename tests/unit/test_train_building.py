@@ -91,7 +91,8 @@ def test_tokens_are_named_and_answers_are_of_the_context(
     span = build(made("question-answering", model_zoo["bert-qa"]))
     with torch.no_grad():
         answer = answer_to(span, "who? ||| the quick fox")
-    assert answer == "no answer" or answer.replace(" ", "") in "who?thequickfox"
+    words = answer.replace("##", "").replace(" ", "")
+    assert answer == "no answer" or words in "who?thequickfox"
 
 
 def test_a_prompt_without_a_mask_is_said(made: Callable[..., Recipe], model_zoo: Zoo) -> None:

@@ -150,15 +150,6 @@ def test_what_the_library_raises_is_said_in_words(error: Exception, kind: str, s
     assert "\n" not in found.message
 
 
-def test_a_data_set_that_is_not_here_is_asked_of_the_hub_in_vain(bert: Path) -> None:
-    from hfterm.training.data import load_split
-
-    recipe = recipe_for(CLASSIFY, bert, "lab/nothing", data={"subset": "en"})
-    error = refused(lambda: load_split(recipe.data, "train", None))
-    assert error.kind in ("offline", "not-found")
-    assert "lab/nothing" in error.message
-
-
 def test_folds_of_texts_are_dealt_without_labels(bert: Path, tmp_path: Path) -> None:
     from datasets import Dataset
 
