@@ -7,15 +7,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
+from attention_pilot import laid, said, screen, sight
 from hfterm.app import HftermApp
-from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.attention.figure import FigureModal
 from hfterm.screens.attention.pixels import PixelsModal
 from hfterm.screens.attention.screen import AttentionScreen
-from hfterm.screens.attention.sight import Sight
 from hfterm.screens.messages import ModelLoaded
 from hfterm.widgets.data_grid import DataGrid
 from hfterm.widgets.fields import Choice
@@ -27,27 +25,6 @@ from screen_fixtures import MakeApp
 
 SIZE = (120, 40)
 TEXT = "the cat sat on the mat"
-
-
-def screen(app: HftermApp) -> AttentionScreen:
-    bench = app.workbench
-    assert isinstance(bench, AttentionScreen)
-    return bench
-
-
-def sight(app: HftermApp) -> Sight:
-    found = screen(app).sight
-    assert found is not None
-    return found
-
-
-def said(app: HftermApp, name: str) -> str:
-    return str(screen(app).query_one(f"#{name}", Static).content)
-
-
-async def laid(pilot: Pilot[None]) -> None:
-    app = pilot.app
-    await settled(pilot, lambda: app.screen.query_one(AttentionDesk).page is not None, "the tabs")
 
 
 async def test_no_model_is_chosen(

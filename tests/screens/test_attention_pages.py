@@ -11,14 +11,13 @@ import pytest
 import torch
 import transformers
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
+from attention_pilot import desk, idle, said, screen, sight
 from hfterm.app import HftermApp
 from hfterm.attention.types import Which
-from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.attention.pages import TITLES
-from hfterm.screens.attention.screen import AttentionScreen
-from hfterm.screens.attention.sight import AttentionPage, HeadPicked, LinkPicked, PlacePicked, Sight
+from hfterm.screens.attention.sight import AttentionPage, HeadPicked, LinkPicked, PlacePicked
 from hfterm.widgets.exporting import ExportModal
 from hfterm.widgets.fields import Choice
 from hfterm.widgets.head_grid import HeadGrid
@@ -33,41 +32,10 @@ SIZE = (120, 40)
 TEXT = "the cat sat on the mat"
 
 
-def screen(app: HftermApp) -> AttentionScreen:
-    bench = app.workbench
-    assert isinstance(bench, AttentionScreen)
-    return bench
-
-
-def desk(app: HftermApp) -> AttentionDesk:
-    return screen(app).query_one(AttentionDesk)
-
-
 def page(app: HftermApp) -> AttentionPage:
     found = desk(app).page
     assert found is not None
     return found
-
-
-def sight(app: HftermApp) -> Sight:
-    found = screen(app).sight
-    assert found is not None
-    return found
-
-
-def said(app: HftermApp, name: str) -> str:
-    return str(screen(app).query_one(f"#{name}", Static).content)
-
-
-async def idle(pilot: Pilot[None]) -> None:
-    """Nothing is under way."""
-    app = pilot.app
-
-    def resting() -> bool:
-        loading = any(w.group.startswith("page-") and w.is_running for w in app.workers)
-        return not desk(app).working and not loading
-
-    await settled(pilot, resting, "rest")
 
 
 async def pick(pilot: Pilot[None], name: str, value: str) -> None:

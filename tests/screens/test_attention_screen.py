@@ -11,14 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
+from attention_pilot import desk, idle, laid, said, screen, sight
 from hfterm.app import HftermApp
-from hfterm.screens.attention.desk import AttentionDesk
 from hfterm.screens.attention.figure import FigureModal
 from hfterm.screens.attention.heads import HeadsPage
-from hfterm.screens.attention.screen import AttentionScreen
-from hfterm.screens.attention.sight import Sight
 from hfterm.screens.tokenize.screen import TokenizeScreen
 from hfterm.widgets.exporting import ExportModal
 from hfterm.widgets.fields import Choice
@@ -35,43 +33,8 @@ SIZE = (120, 40)
 TEXT = "The cat sat on the mat because it was tired."
 
 
-def screen(app: HftermApp) -> AttentionScreen:
-    bench = app.workbench
-    assert isinstance(bench, AttentionScreen)
-    return bench
-
-
-def desk(app: HftermApp) -> AttentionDesk:
-    return screen(app).query_one(AttentionDesk)
-
-
-def sight(app: HftermApp) -> Sight:
-    found = screen(app).sight
-    assert found is not None
-    return found
-
-
-def said(app: HftermApp, name: str) -> str:
-    return str(screen(app).query_one(f"#{name}", Static).content)
-
-
 def heat(app: HftermApp, name: str = "heads-map") -> Heatmap:
     return screen(app).query_one(f"#{name}", Heatmap)
-
-
-async def laid(pilot: Pilot[None]) -> None:
-    app = pilot.app
-    await settled(pilot, lambda: desk(app).page is not None, "the tabs")
-
-
-async def idle(pilot: Pilot[None]) -> None:
-    """Nothing is under way."""
-    app = pilot.app
-    await settled(pilot, lambda: not desk(app).working and not _loading(app), "rest")
-
-
-def _loading(app: HftermApp) -> bool:
-    return any(w.group.startswith("page-") and w.is_running for w in app.workers)
 
 
 async def run(pilot: Pilot[None]) -> None:

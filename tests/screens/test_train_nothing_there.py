@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from textual.widgets import Input, Static, Tabs
+from textual.widgets import Input, Static
 
 from hfterm import paths
 from hfterm.app import HftermApp
 from hfterm.engine.training_requests import CostRecipe
 from hfterm.screens.train.new import NewPage
-from hfterm.screens.train.page import PreviewMade, TrainPage
-from hfterm.screens.train.screen import TrainScreen
+from hfterm.screens.train.page import PreviewMade
 from hfterm.session.types import Place
 from hfterm.training import store
 from hfterm.training.preview_types import LabelCount, Preview, PreviewRow
@@ -22,27 +21,10 @@ from hfterm.widgets.modals import Prompt
 from pilot_app import notice, settled, shown, tab, table
 from run_fixtures import a_recipe, make_run
 from screen_fixtures import MakeApp
+from train_pilot import page, screen, title
 
 SIZE = (120, 40)
 NO_RUN = "No run of this box is chosen."
-
-
-def screen(app: HftermApp) -> TrainScreen:
-    bench = app.workbench
-    assert isinstance(bench, TrainScreen)
-    return bench
-
-
-def page(app: HftermApp) -> TrainPage:
-    found = screen(app).page
-    assert found is not None
-    return found
-
-
-def title(app: HftermApp) -> str:
-    """The tab that is open."""
-    found = app.screen.query_one("#train-pages Tabs", Tabs).active_tab
-    return str(found.label) if found is not None else ""
 
 
 def words(app: HftermApp, name: str) -> str:

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from textual.widgets import Input, OptionList, Static, Tabs
+from textual.widgets import Input, OptionList, Static
 
 from hfterm.app import HftermApp
 from hfterm.screens import run_watch
 from hfterm.screens.messages import ModelToOpen
 from hfterm.screens.train.after import AfterModal
 from hfterm.screens.train.compare import MOST, ComparePage
-from hfterm.screens.train.page import TrainPage
-from hfterm.screens.train.screen import TrainScreen
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.training.run_types import RunFailure
@@ -26,28 +24,11 @@ from hfterm.widgets.modals import Prompt
 from pilot_app import notice, settled, shown, table
 from run_fixtures import a_recipe, end_runs, foreign_runs, make_run
 from screen_fixtures import MakeApp
+from train_pilot import page, title
 
 _ = end_runs  # a fixture
 
 SIZE = (120, 40)
-
-
-def screen(app: HftermApp) -> TrainScreen:
-    bench = app.workbench
-    assert isinstance(bench, TrainScreen)
-    return bench
-
-
-def page(app: HftermApp) -> TrainPage:
-    found = screen(app).page
-    assert found is not None
-    return found
-
-
-def title(app: HftermApp) -> str:
-    """The tab that is open."""
-    found = app.screen.query_one("#train-pages Tabs", Tabs).active_tab
-    return str(found.label) if found is not None else ""
 
 
 def head(app: HftermApp) -> str:

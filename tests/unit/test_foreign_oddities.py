@@ -23,10 +23,11 @@ from hfterm.training.foreign.tensorboard import TensorBoardRun
 from hfterm.training.foreign.tensorboard_events import scalars
 from hfterm.training.foreign.tfrecord import Frames, checksum
 from hfterm.training.foreign.trainer_state import TrainerRun
-from hfterm.training.foreign.wandb_offline import START, WandbRun
+from hfterm.training.foreign.wandb_offline import WandbRun
 from hfterm.training.metrics_file import SHAPES, MetricsTail
 from hfterm.training.watching import trainer_checkpoints
 from run_fixtures import EVENT_FILE
+from wandb_log import log
 
 FLOAT = b"\x15" + struct.pack("<f", 0.5)
 """A value of 0.5, as its simple kind."""
@@ -56,24 +57,6 @@ def board(folder: Path, *events: bytes) -> TensorBoardRun:
 
 def scalar(tag: str, *more: bytes) -> bytes:
     return member(1, member(1, tag.encode()) + b"".join(more))
-
-
-def wandb_log(*records: bytes) -> bytes:
-    """A wandb file; a record goes over blocks where it must."""
-    out = bytearray(START)
-    for record in records:
-        left, first = record, True
-        while first or left:
-            room = wandb_offline.BLOCK - len(out) % wandb_offline.BLOCK
-            if room < 7:
-                out += bytes(room)
-                continue
-            part, left = left[: room - 7], left[room - 7 :]
-            kind = (1 if not left else 2) if first else (4 if not left else 3)
-            out += struct.pack("<IHB", zlib.crc32(part, zlib.crc32(bytes([kind]))), len(part), kind)
-            out += part
-            first = False
-    return bytes(out)
 
 
 def row(**items: str) -> bytes:
@@ -142,12 +125,12 @@ def test_an_epoch_that_is_no_number_moves_no_row() -> None:
 
 def test_records_go_over_the_last_bytes_of_a_block(tmp_path: Path) -> None:
     first = row(**{"_step": "1", "loss": "0.5"})
-    short = wandb_offline.BLOCK - len(wandb_log(first)) - 7 - 7 - 3
+    short = wandb_offline.BLOCK - len(log(first)) - 7 - 7 - 3
     filler = bytes(short + 7)
-    log = wandb_log(first, filler)
-    assert 0 < wandb_offline.BLOCK - len(log) % wandb_offline.BLOCK < 7
+    written = log(first, filler)
+    assert 0 < wandb_offline.BLOCK - len(written) % wandb_offline.BLOCK < 7
     file = tmp_path / "run-a.wandb"
-    file.write_bytes(wandb_log(first, filler, row(**{"_step": "2", "loss": "0.25"})))
+    file.write_bytes(log(first, filler, row(**{"_step": "2", "loss": "0.25"})))
     run = WandbRun(file)
     read_all(run, None, Job())
     assert len(run.curves) == 2
@@ -157,18 +140,18 @@ def test_records_go_over_the_last_bytes_of_a_block(tmp_path: Path) -> None:
 def test_a_log_that_shrank_is_read_anew(tmp_path: Path) -> None:
     file = tmp_path / "run-a.wandb"
     rows = [row(**{"_step": str(step), "loss": str(1 / step)}) for step in (1, 2, 4)]
-    file.write_bytes(wandb_log(*rows))
+    file.write_bytes(log(*rows))
     run = WandbRun(file)
     run.read()
     assert len(run.curves) == 3
-    file.write_bytes(wandb_log(rows[1]))
+    file.write_bytes(log(rows[1]))
     assert run.read()
     assert len(run.curves) == 1
     assert run.curves.last("loss") == 0.5
 
 
 def test_a_record_that_cannot_follow_is_damage(tmp_path: Path) -> None:
-    sound = wandb_log(row(**{"_step": "1", "loss": "0.5"}))
+    sound = log(row(**{"_step": "1", "loss": "0.5"}))
     part = b"end"
     last = struct.pack("<IHB", zlib.crc32(part, zlib.crc32(bytes([4]))), len(part), 4) + part
     for tail in (last, struct.pack("<IHB", 1, 1, 9) + b"x"):
@@ -186,7 +169,7 @@ def test_a_record_longer_than_any_is_damage(
     monkeypatch.setattr(wandb_offline, "CHUNK", wandb_offline.BLOCK)
     monkeypatch.setattr(wandb_offline, "LONGEST", wandb_offline.BLOCK)
     file = tmp_path / "run-a.wandb"
-    file.write_bytes(wandb_log(row(**{"_step": "1", "loss": "1"}), bytes(200_000)))
+    file.write_bytes(log(row(**{"_step": "1", "loss": "1"}), bytes(200_000)))
     run = WandbRun(file)
     read_all(run, None, Job())
     assert len(run.curves) == 1
@@ -201,7 +184,7 @@ def test_a_record_longer_than_any_is_damage(
 def test_an_item_that_is_cut_off_spoils_no_other(item: bytes, tmp_path: Path) -> None:
     file = tmp_path / "run-a.wandb"
     broken = member(2, member(1, member(2, b"_step") + b"\x82\x01\x011") + member(1, item))
-    file.write_bytes(wandb_log(broken, row(**{"_step": "2", "loss": "0.5"})))
+    file.write_bytes(log(broken, row(**{"_step": "2", "loss": "0.5"})))
     run = WandbRun(file)
     run.read()
     assert run.curves.last("loss") == 0.5

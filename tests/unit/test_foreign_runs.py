@@ -7,7 +7,6 @@ import math
 import os
 import shutil
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,8 @@ from hfterm.training.foreign.names import own_name
 from hfterm.training.foreign.tensorboard import TensorBoardRun
 from hfterm.training.foreign.tfrecord import checksum
 from hfterm.training.foreign.trainer_state import TrainerRun
-from hfterm.training.foreign.wandb_offline import START, WandbRun
+from hfterm.training.foreign.wandb_offline import WandbRun
+from wandb_log import log
 
 DATA = Path(__file__).parents[1] / "data" / "foreign"
 EVENTS = "events.out.tfevents.1764096000.host.1.0"
@@ -82,24 +82,6 @@ def tensor(kind: int, content: bytes, shape: tuple[int, ...] = ()) -> bytes:
 
 def loss(step: int, told: float, time: float = 1764096000.0) -> bytes:
     return event(step, simple("train/loss", told), time=time)
-
-
-def log(*records: bytes) -> bytes:
-    """A wandb file."""
-    out = bytearray(START)
-    for record in records:
-        left, first = record, True
-        while first or left:
-            room = wandb_offline.BLOCK - len(out) % wandb_offline.BLOCK
-            if room < 7:
-                out += bytes(room)
-                continue
-            part, left = left[: room - 7], left[room - 7 :]
-            kind = (1 if not left else 2) if first else (4 if not left else 3)
-            out += struct.pack("<IHB", zlib.crc32(part, zlib.crc32(bytes([kind]))), len(part), kind)
-            out += part
-            first = False
-    return bytes(out)
 
 
 def history(**items: str) -> bytes:
