@@ -325,6 +325,7 @@ async def test_a_folder_that_was_named_keeps_its_name(make_app: MakeApp, tmp_pat
         await settled(pilot, lambda: f"already something at {tmp_path}" in notice(app))
         assert page(app).query_one("#train-open", Button).disabled
         out.value = " "
+        await settled(pilot, lambda: not start.has_class("-active"))  # until then it is one press
         await pilot.press("enter")
         await settled(pilot, lambda: "No folder is named" in notice(app))
         page(app).query_one("#train-frequency", Input).value = "often"
@@ -343,9 +344,9 @@ async def test_a_second_start_is_refused_while_a_training_runs(
         await go_to(pilot, "Train")
         page(app).query_one("#train-source", Input).value = str(source)
         page(app).query_one("#train-out", Input).value = str(tmp_path / "made")
-        page(app).query_one("#train-start", Button).focus()
+        start = page(app).query_one("#train-start", Button).focus()
         await pilot.press("enter")
-        await settled(pilot, lambda: page(app).busy)
+        await settled(pilot, lambda: page(app).busy and not start.has_class("-active"))
         await pilot.press("enter")
         await settled(pilot, lambda: "A training is under way." in notice(app))
         assert page(app).busy

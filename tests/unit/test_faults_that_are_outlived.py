@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from textual import events, work
@@ -135,8 +136,9 @@ async def test_what_is_awaited_and_cancelled_cancels_no_widget(how: str) -> None
 
 
 async def test_faults_one_after_the_other_end_it_in_words(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / ("a-long-name-" * 9)))
     monkeypatch.setattr(own_faults, "SHORTLY", 1000.0)  # however slow the machine is
     app = Bench()
     with pytest.raises(KeyError):
@@ -147,7 +149,7 @@ async def test_faults_one_after_the_other_end_it_in_words(
     app._print_error_renderables()
     said = capfd.readouterr().err
     assert "hfterm ended by a fault of its own: KeyError: 'a fault'" in said
-    assert "faults.log" in said
+    assert str(paths.logs_dir() / "faults.log") in said
     assert written().count("Traceback") == OFTEN
 
 

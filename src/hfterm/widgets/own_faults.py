@@ -210,6 +210,11 @@ class OwnFaults(LateFaults):
         self._exit_renderables.append(Text("\n".join(displayable(one) for one in said if one)))
         self._close_messages_no_wait()
 
+    def _print_error_renderables(self) -> None:
+        for said in self._exit_renderables:
+            self.error_console.print(said, soft_wrap=True)  # a path that is torn can't be copied
+        self._exit_renderables.clear()
+
 
 def write_down(error: Exception) -> Path | None:
     """Append a fault to the file of faults; None when it can't be written."""
