@@ -18,6 +18,7 @@ from textual.widgets import Input, TextArea
 
 from hfterm.app_keys import KEYS
 from hfterm.app_themes import Themed
+from hfterm.app_windows import Windows
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
 from hfterm.screens.engines import EnginePool, Engines
@@ -52,7 +53,7 @@ MADE_WITHIN = 1.0
 """Seconds that another screen waits for a window that is being made, at most."""
 
 
-class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
+class HftermApp(Themed, Windows, TerminalClipboard, ChangedOnly, Palettes):
     """The workbench."""
 
     TITLE = "hfterm"
@@ -226,15 +227,6 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
 
         return all_bindings(cls)
 
-    def _workbench_screens(self) -> list[WorkbenchScreen]:
-        return [screen for screen in self.screen_stack if isinstance(screen, WorkbenchScreen)]
-
-    @property
-    def workbench(self) -> WorkbenchScreen | None:
-        """The workbench screen in sight, also under a modal."""
-        screens = self._workbench_screens()
-        return screens[-1] if screens else None
-
     def takes(self, event: events.Key | events.Paste) -> bool:
         """On a screen that is being filled keys wait for it, but for those that leave it."""
         screen = self.screen
@@ -309,12 +301,6 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
 
     # -- actions -------------------------------------------------------------------------------
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Ctrl+E exports the screen's table, but is left to a window that is over it."""
-        if action == "export" and isinstance(self.screen, ModalScreen):
-            return False
-        return super().check_action(action, parameters)
-
     async def action_mode(self, mode: str) -> None:
         """Switch to a screen; one that is new is filled once it is painted."""
         if self.current_mode == mode:
@@ -362,43 +348,6 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
         """A screen's name was clicked."""
         await self.action_mode(event.mode)
 
-    def action_open_in(self) -> None:
-        """Open what is open here elsewhere."""
-        # over a window that waits for a choice, another beginning would let go of the first
-        if self.workbench is not None and not isinstance(self.screen, ModalScreen):
-            self._open_in(self.workbench)
-
-    @work(group="open-in", exclusive=True, exit_on_error=False)
-    async def _open_in(self, bench: WorkbenchScreen) -> None:
-        self.keeper.note(bench)
-        bench.recent = self.keeper.recent
-        window = bench.open_window()
-        if window is None:
-            self.notify("Nothing is open here that another screen could take.", severity="warning")
-            return
-        await asyncio.to_thread(window.look)
-        wanted = await self.push_screen_wait(window)
-        if wanted is not None:
-            bench.post_message(wanted)
-
-    def action_help(self) -> None:
-        """Help for what is in sight."""
-        from hfterm.screens.bindings import help_text
-        from hfterm.widgets.modals import HelpModal
-
-        self.push_screen(HelpModal(help_text(self.screen)))
-
-    def action_code(self) -> None:
-        """Show the script."""
-        from hfterm.widgets.modals import CodeModal
-
-        code = self.workbench.code() if self.workbench else ""
-        if not code:
-            self.notify("Nothing is shown yet that code could reproduce.", severity="warning")
-            return
-        assert self.workbench is not None
-        self.push_screen(CodeModal(code, self.workbench.script_name))
-
     def action_copy(self) -> None:
         """Copy what is focused."""
         from hfterm.widgets.copying import copyable_text
@@ -409,14 +358,6 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
             return
         self.copy_to_clipboard(text)
 
-    def action_export(self) -> None:
-        """Write the table in sight to a file."""
-        window = self.workbench.export_window() if self.workbench else None
-        if window is None:
-            self.notify("There is nothing here to export.", severity="warning")
-        else:
-            self.push_screen(window)
-
     @work(group="engine", exit_on_error=False)
     async def action_restart(self) -> None:
         """Start a dead engine again; a living one is asked again."""
@@ -424,16 +365,6 @@ class HftermApp(Themed, TerminalClipboard, ChangedOnly, Palettes):
             await self.engine.start()
         if self.workbench is not None:
             self.workbench.again()
-
-    @work(thread=True, group="logs", exclusive=True, exit_on_error=False)
-    def action_logs(self) -> None:
-        """Show the engine's log."""
-        from hfterm.system.log_tail import last_lines
-        from hfterm.widgets.modals import LogsModal
-
-        file = self.workbench.log_file if self.workbench else self.engine.log_file
-        lines = last_lines(file, self.settings.logs_lines)
-        self.call_from_thread(self.push_screen, LogsModal(file, lines))
 
     def action_leave(self) -> None:
         """Stop long work; else go from a text field to what it fills."""
