@@ -58,3 +58,26 @@ def test_it_waits_until_nobody_types(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quiet_collection, "LATEST", 0.0)
     assert quiet.look()
     assert circle() is None
+
+
+def test_freed_memory_is_returned_when_nobody_types_and_else_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    returned: list[bool] = []
+    monkeypatch.setattr(quiet_collection, "trim", lambda: returned.append(True))
+    monkeypatch.setattr(quiet_collection, "LATEST", 0.0)
+    monkeypatch.setattr(quiet_collection, "KEPT", 1000.0)
+    last = [time.monotonic() + 1000]
+    quiet = QuietCollection(lambda: last[0])
+    much()
+    assert quiet.look()
+    assert not returned
+    last[0] = time.monotonic() - quiet_collection.QUIET - 1
+    much()
+    assert quiet.look()
+    assert len(returned) == 1
+    last[0] = time.monotonic() + 1000
+    monkeypatch.setattr(quiet_collection, "KEPT", 0.0)
+    much()
+    assert quiet.look()
+    assert len(returned) == 2

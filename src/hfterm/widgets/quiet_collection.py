@@ -21,6 +21,9 @@ OFTEN = 10
 QUIET, LATEST = 1.0, 10.0
 """Seconds without a key after which it is a good moment, and after which it is done anyway."""
 
+KEPT = 60.0
+"""Seconds after which freed memory is returned even while somebody types: it takes some 20 ms."""
+
 
 class QuietCollection:
     """Asked now and then, it collects at a moment when nobody types.
@@ -31,7 +34,7 @@ class QuietCollection:
 
     def __init__(self, last_key: Callable[[], float]) -> None:
         self._last_key = last_key
-        self._last = time.monotonic()
+        self._last = self._returned = time.monotonic()
         young, middle, _ = gc.get_threshold()
         gc.set_threshold(young, middle, NEVER)
 
@@ -44,6 +47,8 @@ class QuietCollection:
             return False
         self._last = now
         gc.collect()
-        if quiet:  # else the holes between what is kept grow from hour to hour
+        if quiet or now - self._returned >= KEPT:
+            # else the holes between what is kept grow from hour to hour
+            self._returned = now
             trim()
         return True
