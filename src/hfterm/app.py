@@ -21,8 +21,8 @@ from hfterm.app_themes import Themed
 from hfterm.app_windows import Windows
 from hfterm.engine.client import EngineClient, EngineStatus
 from hfterm.errors import HftermError
-from hfterm.screens.engines import EnginePool, Engines
-from hfterm.screens.messages import ModelLoaded, ModelToOpen, TokenWanted
+from hfterm.screens.engines import CHAT, EnginePool, Engines
+from hfterm.screens.messages import LlmLoaded, ModelLoaded, ModelToOpen, TokenWanted
 from hfterm.screens.registry import SCREENS, ScreenEntry
 from hfterm.screens.run_watch import RunWatch
 from hfterm.screens.session_keeper import KEEP_EVERY, SessionKeeper
@@ -39,6 +39,7 @@ from hfterm.widgets.palettes import Palettes
 from hfterm.widgets.terminal_clipboard import TerminalClipboard
 
 if TYPE_CHECKING:
+    from hfterm.chat.types import LlmInfo
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import Sampler, SystemSample
     from hfterm.training.store import Run
@@ -89,10 +90,11 @@ class HftermApp(Themed, Windows, TerminalClipboard, ChangedOnly, Palettes):
         self._filled = asyncio.Event()
         self.engine = EngineClient(on_status=self._engine_status)
         self.model_engine = EngineClient("model", self._model_engine_status, warm=False)
-        self.chat_engines = EnginePool()
+        self.chat_engines = EnginePool(self._chat_engine_status)
         self.keeper = session or SessionKeeper(None)
         self.tour = Tour(offered=self.keeper.first_time)
         self.loaded: LoadedInfo | None = None
+        self.llm: LlmInfo | None = None
         self._runs_fault = ""
         self.run_watch = RunWatch(self._runs_changed, lambda: self.current_mode == "train")
         words = [(entry.mode, entry.title) for entry in SCREENS]
@@ -257,6 +259,19 @@ class HftermApp(Themed, Windows, TerminalClipboard, ChangedOnly, Palettes):
         for screen in self._workbench_screens():
             screen.loaded_changed(info)
 
+    def _chat_engine_status(self, name: str, status: EngineStatus) -> None:
+        if name == CHAT and status.phase in ("dead", "off"):
+            self._show_llm(None)
+
+    def on_llm_loaded(self, event: LlmLoaded) -> None:
+        """Chat loaded a language model, or let it go: every screen says so."""
+        self._show_llm(event.info)
+
+    def _show_llm(self, info: LlmInfo | None) -> None:
+        self.llm = info
+        for screen in self._workbench_screens():
+            screen.llm_changed(info)
+
     @work(thread=True, group="sample", exclusive=True, exit_on_error=False)
     def _sample(self) -> None:
         if self._sampler is None:
@@ -317,6 +332,7 @@ class HftermApp(Themed, Windows, TerminalClipboard, ChangedOnly, Palettes):
             bench.recent = self.keeper.recent
             bench.engine_changed(self.engine.status)
             bench.loaded_changed(self.loaded)
+            bench.llm_changed(self.llm)
             bench.runs_changed(self.run_watch.runs)
             self.run_watch.look()
             bench.call_after_refresh(self._fill, bench)

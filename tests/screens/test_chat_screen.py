@@ -27,6 +27,7 @@ from hfterm.screens.chat.screen import ChatScreen
 from hfterm.screens.chat.side import SidePage
 from hfterm.screens.chat.talk import TalkPage
 from hfterm.screens.chat.tokens import TokensPage
+from hfterm.screens.engines import CHAT
 from hfterm.widgets.answer_column import AnswerColumn
 from hfterm.widgets.chat_tables import TokenRows
 from hfterm.widgets.composer import Composer
@@ -368,8 +369,17 @@ async def test_an_answer_on_other_screens(make_app: MakeApp) -> None:
             # the prompt as the template made it, and the answer
             await settled(pilot, lambda: "209 chars" in shown(app))
             assert "<|im_start|>system" in shown(app)
+            await settled(pilot, lambda: "● chat float32 538 MB cpu" in shown(app))
             await pilot.press("alt+6")
             await settled(pilot, lambda: app.current_mode == "chat")
+        await pilot.press("alt+1")
+        await settled(pilot, lambda: app.current_mode == "tokenize")
+        pid = app.chat_engines.get(CHAT).status.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await settled(pilot, lambda: "● chat" not in shown(app))
+        await pilot.press("alt+6")
+        await settled(pilot, lambda: "Enter loads it" in shown(app).splitlines()[0])
 
 
 async def test_two_samplings_of_one_model_side_by_side(make_app: MakeApp, tiny: Path) -> None:

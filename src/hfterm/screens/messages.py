@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from hfterm.chat.types import LlmInfo
     from hfterm.models.types import LoadedInfo
 
 
@@ -39,6 +40,14 @@ class ModelLoaded(Message):
     """Another model is loaded in the model's engine, or none."""
 
     def __init__(self, info: LoadedInfo | None) -> None:
+        super().__init__()
+        self.info = info
+
+
+class LlmLoaded(Message):
+    """Another language model answers in Chat, or none."""
+
+    def __init__(self, info: LlmInfo | None) -> None:
         super().__init__()
         self.info = info
 

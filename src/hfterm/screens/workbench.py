@@ -24,6 +24,7 @@ from hfterm.widgets.status_bar import StatusBar
 from hfterm.widgets.tour_line import TourLine
 
 if TYPE_CHECKING:
+    from hfterm.chat.types import LlmInfo
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import SystemSample
     from hfterm.training.store import Run
@@ -66,6 +67,7 @@ class WorkbenchScreen(Screen[None]):
         self.engine = engines.tokenizers
         self.model_engine = engines.model
         self.loaded: LoadedInfo | None = None
+        self.llm: LlmInfo | None = None
         self._modes = modes
         self._filling = False
         self._filled = asyncio.Event()
@@ -120,6 +122,7 @@ class WorkbenchScreen(Screen[None]):
         await self.query_one("#foot").mount(TourLine(), StatusBar(), KeyLine())
         self.query_one(StatusBar).show_engine(self.engine.status)
         self.query_one(StatusBar).show_loaded(self.loaded)
+        self.query_one(StatusBar).show_llm(self.llm)
         # a footer that comes after the bindings were announced waits for their next change
         self.call_after_refresh(self.refresh_bindings)
 
@@ -284,6 +287,12 @@ class WorkbenchScreen(Screen[None]):
         self.loaded = info
         for bar in self.query(StatusBar):
             bar.show_loaded(info)
+
+    def llm_changed(self, info: LlmInfo | None) -> None:
+        """Another language model answers in Chat, or none."""
+        self.llm = info
+        for bar in self.query(StatusBar):
+            bar.show_llm(info)
 
     def machine_changed(self, sample: SystemSample) -> None:
         """The machine's load was sampled."""

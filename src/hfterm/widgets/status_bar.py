@@ -16,6 +16,7 @@ from hfterm.sizes import size_text
 from hfterm.text import foreign
 
 if TYPE_CHECKING:
+    from hfterm.chat.types import LlmInfo
     from hfterm.models.types import LoadedInfo
     from hfterm.system.samples import GpuSample, SystemSample
     from hfterm.training.store import Run
@@ -45,7 +46,7 @@ def bar(share: float) -> str:
 
 
 class StatusBar(Horizontal):
-    """Engine state and the model that is loaded on the left, the machine on the right."""
+    """Engine state and the models that are loaded on the left, the machine on the right."""
 
     DEFAULT_CSS = """
     StatusBar { height: 1; padding: 0 1; color: $text-muted; }
@@ -64,6 +65,8 @@ class StatusBar(Horizontal):
         self._loaded = Static("", id="status-loaded", markup=False)
         self._runs = Static("", id="status-runs", markup=False)
         self._runs.display = False
+        self._model: LoadedInfo | None = None
+        self._llm: LlmInfo | None = None
         self._offer = ""
         self._cpu = 0
         self._ram = 0
@@ -91,18 +94,34 @@ class StatusBar(Horizontal):
 
     def show_loaded(self, info: LoadedInfo | None) -> None:
         """Name the model that is loaded: precision, memory, device, class."""
-        line = self._loaded
-        if info is None:
-            line.update(Content(self._offer), layout=False)
-            return
-        text = f" · ● {info.dtype} {size_text(info.footprint)} {info.spec.device} {info.cls}"
-        line.update(foreign(text), layout=False)
+        self._model = info
+        self._show_models()
+
+    def show_llm(self, info: LlmInfo | None) -> None:
+        """Name the language model that answers in Chat."""
+        self._llm = info
+        self._show_models()
 
     def show_offer(self, offer: str) -> None:
         """Offer something by its key, as long as no model is named; empty offers nothing."""
-        before, self._offer = self._offer, f" · {offer}" if offer else ""
-        if str(self._loaded.content) == before:
-            self._loaded.update(Content(self._offer), layout=False)
+        self._offer = offer
+        self._show_models()
+
+    def _show_models(self) -> None:
+        loaded: list[tuple[str, str]] = []
+        if (model := self._model) is not None:
+            words = f"● {model.dtype} {size_text(model.footprint)} {model.spec.device}"
+            loaded.append((words, model.cls))
+        if (llm := self._llm) is not None:
+            size = size_text(llm.footprint) if llm.footprint else ""
+            parts = ("● chat", llm.dtype, size, llm.spec.url or llm.spec.device)
+            loaded.append((" ".join(part for part in parts if part), llm.name))
+        texts = [f"{words} {cls}" for words, cls in loaded] or [self._offer]
+        if len(loaded) > 1:  # there is no room for their classes
+            texts = [words for words, _ in loaded]
+        text = "".join(f" · {text}" for text in texts if text)
+        if str(self._loaded.content) != text:
+            self._loaded.update(foreign(text), layout=False)
 
     def show_runs(self, runs: Sequence[Run]) -> None:
         """Name the runs at work, with what is done and left of each."""

@@ -26,8 +26,8 @@ from hfterm.screens.chat.page import ChatPage, ConversationWanted, GoOnFrom, Tok
 from hfterm.screens.chat.session import Session
 from hfterm.screens.chat.talk import Changed, TalkPage
 from hfterm.screens.chat.turns import meter
-from hfterm.screens.engines import Engines
-from hfterm.screens.messages import ScreenCommand, Thing
+from hfterm.screens.engines import CHAT, Engines
+from hfterm.screens.messages import LlmLoaded, ScreenCommand, Thing
 from hfterm.screens.start import StartOptions
 from hfterm.screens.workbench import WorkbenchScreen
 from hfterm.session.types import Place
@@ -37,7 +37,7 @@ from hfterm.widgets.sampling_form import SamplingForm
 from hfterm.widgets.tabbed_pages import TabbedPages, TabEntry
 
 if TYPE_CHECKING:
-    from hfterm.screens.chat.tokens import TokensPage
+    from hfterm.chat.types import LlmInfo
 
 TITLES = ("Talk", "Tokens", "Side", "Lab", "History")
 TALK, TOKENS, SIDE, LAB, HISTORY = range(len(TITLES))
@@ -72,7 +72,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         super().__init__(engines, modes)
         self._most = start.max_editor_chars
         self._pool = engines.chats
-        self.chat_engine = engines.chats.get("chat")
+        self.chat_engine = engines.chats.get(CHAT)
         self.lab_engine = engines.chats.get("lab")
         self._first = LlmSpec(ref=start.model or "smollm2")
         self.session: Session | None = None
@@ -164,11 +164,19 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
         absent = starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None
         first = "Enter brings it" if absent else "Enter loads it" if chosen else "F6 chooses"
         facts.append("loaded" if session.ready else first)
+        info = session.info if session.ready else None
+        if info is not self.llm:
+            self.post_message(LlmLoaded(info))
         name = spec.ref or spec.url or "no model"
         self.query_one(ModeBar).show_subject(name, " · ".join(facts))
         panel = self.query_one("#chat-panel")
         context = session.info.context if session.info is not None else None
         panel.border_subtitle = meter(session.used, context)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def llm_changed(self, info: LlmInfo | None) -> None:
+        """Also when its engine ended by itself."""
+        super().llm_changed(info)
+        self.show_subject()
 
     @on(Changed)
     def _changed(self) -> None:
@@ -189,16 +197,12 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
 
     @on(TokensWanted)
     async def _tokens_wanted(self, event: TokensWanted) -> None:
-        page = await self._tokens()
-        page.show_message(event.message)
-
-    async def _tokens(self) -> TokensPage:
         from hfterm.screens.chat.tokens import TokensPage
 
         assert self.pages is not None
         page = await self.pages.open(TOKENS)
         assert isinstance(page, TokensPage)
-        return page
+        page.show_message(event.message)
 
     @on(GoOnFrom)
     async def _go_on_from(self, event: GoOnFrom) -> None:
