@@ -204,7 +204,8 @@ async def test_rows_of_nothing_of_a_folder_and_of_what_is_gone(
 ) -> None:
     rows = tmp_path / "rows"
     rows.mkdir()
-    (rows / "a.csv").write_text("text,label\nhello,1\nbye,0\n")
+    first = rows / f"a{'-long' * 6}.csv"
+    first.write_text("text,label\nhello,1\nbye,0\n")
     (rows / "b.csv").write_text("text,label\nagain,1\n")
     (tmp_path / "empty.csv").write_text("text,label\n")
     app = make_app(mode="library")
@@ -230,11 +231,16 @@ async def test_rows_of_nothing_of_a_folder_and_of_what_is_gone(
         field.focus()
         await pilot.press("enter")
         await settled(pilot, lambda: "rows 1 to 2" in shown(app))
-        assert "the first of 2 files: /" in shown(app)
-        assert "rows/a.csv" in shown(app).splitlines()[5]
+        assert f"the first of 2 files: {first.name} " in shown(app)
+        await pilot.resize_terminal(80, 24)
+        await settled(pilot, lambda: "…" in shown(app).splitlines()[5])
+        line = shown(app).splitlines()[5].rstrip("│ ")
+        assert "the first of 2 files: a-" in line
+        assert line.endswith("ng.csv")
+        await pilot.resize_terminal(*SIZE)
         await pilot.press("alt+n")
         await settled(pilot, lambda: "There are no rows after these." in shown(app))
-        (rows / "a.csv").write_text("text,label\nhello,1\nbye,0\nmore,1\n")
+        first.write_text("text,label\nhello,1\nbye,0\nmore,1\n")
         await pilot.press("f5")
         await settled(pilot, lambda: "rows 1 to 3" in shown(app))
         await pilot.press("alt+c")

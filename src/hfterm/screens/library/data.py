@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 PAGE = 500
 """Rows that are asked for at once."""
 
-LONGEST_NAME = 40
-"""Characters of a file's name in the line over the rows, which has no second one."""
+SHORTEST_NAME = 12
+"""Characters of a file's name in the line over the rows, however little room there is."""
 
 
 class DataRowsPage(LibraryPage):
@@ -108,15 +109,25 @@ characters.
         grid = self.query_one("#rows-grid", DataGrid)
         grid.set_source(data_rows(found), cursor=0)
         grid.focus()
-        self.query_one("#rows-of", Static).update(foreign(self._about(found)))
+        self._say_which()
+
+    def on_resize(self) -> None:
+        """The file's name takes the room there is."""
+        self._say_which()
+
+    def _say_which(self) -> None:
+        if self._found is not None:
+            self.query_one("#rows-of", Static).update(foreign(self._about(self._found)))
 
     def _about(self, found: DataPage) -> str:
         last = found.offset + len(found.rows)
         parts = [f"rows {found.offset + 1:,} to {last:,}" if found.rows else "no rows"]
         parts.append("more follow" if found.more else "these are the last")
         if len(found.files) > 1:
-            file = elide_middle(found.file, LONGEST_NAME)
-            parts.append(f"the first of {len(found.files):,} files: {file}")
+            parts.append(f"the first of {len(found.files):,} files: ")
+            room = self.query_one("#rows-of").size.width - cell_len(" · ".join(parts))
+            name = found.file.removeprefix(f"{self._source.rstrip('/')}/")
+            parts[-1] += elide_middle(name, max(SHORTEST_NAME, room))
         return " · ".join(parts)
 
     def action_turn(self, by: int) -> None:
