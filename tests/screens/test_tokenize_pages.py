@@ -219,6 +219,11 @@ async def test_ids_that_are_taken_back_and_ids_that_are_none(make_app: MakeApp) 
         query.value = "^hello$"
         await settled(pilot, lambda: [r["id"] for r in rows(app, "vocabulary-grid")] == [7592])
         assert notice(app) == ""
+        query.value, ids.value = "^world$", "101 2088"  # neither stops the other
+        await settled(pilot, lambda: [r["id"] for r in rows(app, "vocabulary-grid")] == [2088])
+        await settled(pilot, lambda: "world" in said(app, "vocabulary-decoded"))
+        tokenize_screen(app).open_model("smollm2")
+        await settled(pilot, lambda: "world" not in said(app, "vocabulary-decoded"))
 
 
 async def test_the_template_that_is_chosen_is_rendered_and_is_in_the_script(

@@ -46,8 +46,9 @@ what the id alone decodes to. Below, type any ids (`101 7592 102`, `[101, 7592]`
         yield Static("", id="vocabulary-decoded", markup=False)
 
     def refresh_page(self, subject: Subject) -> None:
-        """Another tokenizer: search again."""
+        """Another tokenizer: search and decode again."""
         self.start(self._search(subject))
+        self._decode_changed()
 
     @on(Input.Changed, "#vocabulary-query")
     @on(Choice.Changed)
@@ -58,8 +59,9 @@ what the id alone decodes to. Below, type any ids (`101 7592 102`, `[101, 7592]`
     @on(Input.Submitted, "#vocabulary-ids")
     @on(Input.Changed, "#vocabulary-ids")
     def _decode_changed(self) -> None:
-        if self.subject is not None:
-            self.start(self._decode(self.subject))
+        if self.subject is not None:  # a search goes on beside it
+            decode = self._decode(self.subject)
+            self.run_worker(decode, group="vocabulary-ids", exclusive=True, exit_on_error=False)
 
     @property
     def _query(self) -> tuple[str, Mode]:
