@@ -19,6 +19,7 @@ from textual.message_pump import MessagePump
 from hfterm.widgets.any_byte import let_any_byte_through
 from hfterm.widgets.gone_watchers import forget_gone_watchers
 from hfterm.widgets.own_closing import let_windows_close_only_themselves
+from hfterm.widgets.own_context import let_the_living_forget_the_gone
 from hfterm.widgets.own_faults import OwnFaults
 from hfterm.widgets.own_waiting import let_who_waits_be_cancelled_alone
 from hfterm.widgets.size_of_now import let_only_the_size_of_now_count
@@ -43,6 +44,7 @@ class KeysInOrder(OwnFaults):
         forget_gone_watchers()
         let_only_the_size_of_now_count()
         let_who_waits_be_cancelled_alone()
+        let_the_living_forget_the_gone()
         super().__init__(ansi_color=ansi_color)
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0

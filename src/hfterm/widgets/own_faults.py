@@ -33,6 +33,7 @@ from hfterm import paths
 from hfterm.system.freeze_watch import FreezeWatch
 from hfterm.text import displayable
 from hfterm.widgets.late_faults import LateFaults
+from hfterm.widgets.own_context import forget_sender
 
 FILE = "faults.log"
 
@@ -75,6 +76,7 @@ async def _dispatch_and_outlive(self: MessagePump, message: Message) -> None:
     try:
         with _ended_by_itself_alone():
             await _dispatch_message(self, message)
+        forget_sender(message)
     except Exception as error:
         app = self.app
         if not isinstance(app, OwnFaults) or not app.said(error, self):
