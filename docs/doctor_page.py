@@ -56,9 +56,10 @@ Where the starter kit is. `HFTERM_STARTER` names another.""",
     "runs folder": """\
 Where training runs are; checkpoints can be large. `XDG_DATA_HOME` names another disk.""",
     "logs folder": """\
-Where the engines' logs and the session are. `XDG_STATE_HOME` names another. A fault of hfterm
-itself is said in a line and written to `faults.log` there; should the interface ever stand still,
-where it does is in a `frozen-….log` after 20 seconds. Send these files with your report.""",
+Where the engines' logs are; `session.json` is in the folder above it. `XDG_STATE_HOME` names
+another. A fault of hfterm itself is said in a line and written to `faults.log` there; should the
+interface ever stand still, where it does is in a `frozen-….log` after 20 seconds. Send these files
+with your report.""",
     "hub cache": """\
 Where models of the hub are. `HF_HOME` names another; the [Library](guide/library.md) deletes what
 is no longer needed.""",

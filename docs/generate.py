@@ -151,7 +151,7 @@ def settings_page() -> str:
         NOTE,
         "`~/.config/hfterm/settings.toml`, or where `XDG_CONFIG_HOME` or `HFTERM_SETTINGS` say.\n"
         "`hfterm settings` prints the file with every field explained and the values in force. A\n"
-        "variable goes before the file, an option of the command line before both. What can't be\n"
+        "variable overrides the file, an option of the command line before both. What can't be\n"
         "read is named at the start and by [`hfterm doctor`](troubleshooting.md); the rest of the\n"
         "file applies.\n",
     ]

@@ -398,7 +398,7 @@ class HftermApp(Themed, Windows, TerminalClipboard, ChangedOnly, Palettes):
         """Bring what is missing of the starter kit, in the background."""
         from hfterm.engine.requests import InstallStarter
 
-        self.notify("Bringing the starter kit in the background.")
+        self.notify("Downloading the starter kit in the background.")
         try:
             await self.engine.call(InstallStarter(names=[]))
         except HftermError as error:

@@ -14,7 +14,7 @@ KEYS: list[BindingType] = [
     Binding("f9,y", "copy", "Copy", key_display="F9", id="copy",
             tooltip="Copy the row, the selection or the text to the clipboard (OSC 52)"),
     Binding("ctrl+e", "export", "Export", key_display="^e", priority=True, id="export",
-            tooltip="Write the whole table to a CSV, JSON or JSONL file"),
+            tooltip="Write the whole table to a CSV, JSON, JSONL or Parquet file"),
     Binding("f5,r", "restart", "Restart", show=False, id="restart",
             tooltip="Start the engine again, or ask it again"),
     Binding("f8,l", "logs", "Logs", show=False, id="logs",
@@ -32,7 +32,7 @@ KEYS: list[BindingType] = [
     Binding("ctrl+p", "command_palette", "Palette", key_display="^p", priority=True,
             id="palette", tooltip="Every action by name"),
     Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="quit",
-            tooltip="Quit; nothing is left running"),
+            tooltip="Quit: models are let go, runs in training go on"),
     *(
         Binding(f"alt+{number}", f"mode('{entry.mode}')", entry.title, show=False,
                 priority=True, id=f"mode.{entry.mode}", tooltip=f"The {entry.title} screen")

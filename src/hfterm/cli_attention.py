@@ -41,7 +41,8 @@ def attention(
         bool, typer.Option("--no-special", help="Add no special tokens.")
     ] = False,
     long: Annotated[
-        Literal["ask", "truncate", "window"], typer.Option(help="A text that does not fit.")
+        Literal["ask", "truncate", "window"],
+        typer.Option(help="What to do with a text that does not fit."),
     ] = "ask",
     window: Annotated[int, typer.Option(min=1, help="Which window, with --long window.")] = 1,
     random: Annotated[bool, typer.Option("--random", help="Random weights.")] = False,

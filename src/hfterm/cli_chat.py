@@ -55,26 +55,40 @@ def chat(
     system: Annotated[str, typer.Option(help="System prompt.")] = "",
     quant: Annotated[Quant, typer.Option(help="Quantize while loading.")] = Quant.NONE,
     dtype: Annotated[ChatDtype, typer.Option(help="dtype of the weights.")] = ChatDtype.AUTO,
-    adapter: Annotated[str, typer.Option(help="A LoRA folder to put on top.")] = "",
+    adapter: Annotated[
+        str, typer.Option(help="An adapter to put on top: a folder, or a .gguf.")
+    ] = "",
     engine: Annotated[
         EngineName, typer.Option(help="What runs it; llama.cpp takes GGUF files.")
     ] = EngineName.TRANSFORMERS,
-    url: Annotated[str, typer.Option(help="Of a server that speaks OpenAI's API.")] = "",
+    url: Annotated[
+        str, typer.Option(help="Of a server that speaks OpenAI's API, with its /v1.")
+    ] = "",
     device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
     context: Annotated[int, typer.Option(min=0, help="Tokens of the context; 0: all.")] = 0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens.")] = 512,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="The most tokens to generate.")] = 512,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
     greedy: Annotated[bool, typer.Option("--greedy", help="As --temperature 0.")] = False,
-    top_k: Annotated[int, typer.Option(min=0, help="Of so many tokens; 0: all.")] = 50,
-    top_p: Annotated[float, typer.Option(min=0, max=1, help="Of this share.")] = 0.95,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="Sample from the k most probable tokens; 0: all.")
+    ] = 50,
+    top_p: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Sample from the tokens that hold this share of the probability."
+        ),
+    ] = 0.95,
     min_p: Annotated[
-        float, typer.Option(min=0, max=1, help="At least this share of the best one's.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Drop tokens below this share of the best one's probability."
+        ),
     ] = 0.0,
     repetition_penalty: Annotated[
         float, typer.Option(min=0.01, help="Above 1 against repetition.")
     ] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="A text that ends the answer.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of sampling.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of sampling.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Chat with a language model: one answer with --prompt, else line by line."""
@@ -217,9 +231,9 @@ def _figures(answer: Answer) -> str:
 
 def bench_quant(
     model: Annotated[str, typer.Argument(help="Starter name, path or hub id.")],
-    ways: Annotated[str, typer.Option(help="Ways of loading; the first is compared with.")] = (
-        ",".join(WAYS)
-    ),
+    ways: Annotated[
+        str, typer.Option(help="Ways of loading; the others are compared with the first.")
+    ] = (",".join(WAYS)),
     text: Annotated[Path | None, typer.Option(help="A text file for perplexity and KL.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=2, help="Tokens to measure speed on.")] = 64,
     as_json: AsJson = False,
@@ -232,7 +246,9 @@ def bench_quant(
     chosen = ways.replace(",", " ").split()
     for way in chosen:
         if way not in (*WAYS, "gguf"):
-            raise typer.BadParameter(f"{way!r} is no way: {', '.join(WAYS)}, gguf.")
+            raise typer.BadParameter(
+                f"{way!r} is not a way to load a model: {', '.join(WAYS)}, gguf."
+            )
     printer = ProgressPrinter(sys.stderr)
 
     async def work() -> list[WayResult]:

@@ -1,4 +1,4 @@
-"""``hfterm library``: what is on this box; bring, check and delete."""
+"""``hfterm library``: what is on this machine; bring, check and delete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ library_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    app.add_typer(library_app, name="library", help="What is on this box, and bringing more.")
+    app.add_typer(library_app, name="library", help="What is on this machine, and downloads.")
 
 
 @library_app.callback(invoke_without_command=True)

@@ -157,20 +157,22 @@ def predict(
     task: Annotated[TaskName, typer.Option(help="What is asked.")] = TaskName.TEXT_CLASSIFICATION,  # pyright: ignore
     context: Annotated[str, typer.Option(help="question-answering: where the answer is.")] = "",
     pair: Annotated[str | None, typer.Option(help="text-classification: a second text.")] = None,
-    label: Annotated[int | None, typer.Option(help="Also the loss of this label.")] = None,
+    label: Annotated[int | None, typer.Option(help="Also the loss for this label's id.")] = None,
     candidates: Annotated[
         str, typer.Option("--labels", help="zero-shot: labels, separated by commas.")
     ] = "",
     choice: Annotated[list[str] | None, typer.Option(help="multiple-choice: an option.")] = None,
-    template: Annotated[str, typer.Option(help="zero-shot: the hypothesis.")] = "",
+    template: Annotated[str, typer.Option(help="zero-shot: the hypothesis; {} is the label.")] = "",
     pooling: Annotated[PoolingName, typer.Option(help="feature-extraction.")] = PoolingName.MEAN,
     top: Annotated[int, typer.Option(min=1, help="Candidates or answers.")] = 5,
     new_tokens: Annotated[int, typer.Option(min=1, help="Tokens to generate.")] = 40,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.0,
     top_p: Annotated[float, typer.Option(min=0, max=1, help="Of sampling.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of a new head and of sampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of a new head and of sampling.")] = 0,
     chat: Annotated[bool, typer.Option("--chat", help="Use the chat template.")] = False,
-    long: Annotated[LongText, typer.Option(help="A text that does not fit.")] = LongText.ASK,
+    long: Annotated[
+        LongText, typer.Option(help="What to do with a text that does not fit.")
+    ] = LongText.ASK,
     num_labels: Annotated[int | None, typer.Option(min=1, help="Labels of a new head.")] = None,
     dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = Dtype.AUTO,
     quantization: Annotated[Quantization, typer.Option(help="Of the weights.")] = Quantization.NONE,
@@ -183,7 +185,7 @@ def predict(
     label_column: Annotated[str, typer.Option(help="Column of the true label.")] = "",
     batch: Annotated[int, typer.Option(min=1, help="Rows at once.")] = 32,
     rows: Annotated[int | None, typer.Option(min=1, help="Rows at most.")] = None,
-    shuffle: Annotated[bool, typer.Option("--shuffle", help="Rows from all over.")] = False,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Take the rows at random.")] = False,
     allow_pickle: Pickle = False,
     allow_code: Code = False,
     as_json: AsJson = False,

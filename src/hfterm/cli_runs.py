@@ -1,4 +1,4 @@
-"""``hfterm runs``: list, show, stop, kill, resume, delete and export the runs of this box."""
+"""``hfterm runs``: list, show, stop, kill, resume, delete and export the runs of this machine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ runs_app = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    app.add_typer(runs_app, name="runs", help="The runs of this box.")
+    app.add_typer(runs_app, name="runs", help="The runs of this machine.")
 
 
 @runs_app.callback(invoke_without_command=True)
 def runs(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the runs of this box, the newest first."""
+    """List the runs of this machine, the newest first."""
     if context.invoked_subcommand is not None:
         return
     from hfterm.training import store

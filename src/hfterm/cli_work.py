@@ -70,7 +70,7 @@ def code_allowed(request: Request[R]) -> bool:
         from hfterm.text import displayable
 
         typer.echo(displayable(error.message), err=True)
-        if not typer.confirm("It would run with all your rights. Run it?", err=True):
+        if not typer.confirm("It would run with all your permissions. Run it?", err=True):
             raise typer.Exit(1) from None
         return True
     return False

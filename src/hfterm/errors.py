@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+CHECK_SPACE = "Free some space, or check that you may write there."
+"""The remedy for a file that can't be written, whichever of the two it is."""
+
 
 class HftermError(Exception):
     """Something the user can understand and act on.

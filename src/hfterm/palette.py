@@ -35,7 +35,7 @@ def commands(
         )
     if any(not status.installed for status in starter.starter_status()):
         yield SystemCommand(
-            "Starter kit: bring the rest", "Tiny real models and data", install_starter
+            "Starter kit: download the rest", "Tiny real models and data", install_starter
         )
     seen: set[str] = set()
     for active in screen.active_bindings.values():

@@ -102,7 +102,7 @@ FIELDS: dict[str, Field] = {
     ),
     "restore_session": Field(
         "Whether hfterm begins where it was left: screens, texts, selections. They are kept in\n"
-        "session.json, for your eyes only, in the folder of the logs; false keeps nothing.",
+        "session.json, readable only by you, beside the folder of the logs; false keeps nothing.",
         bool,
     ),
     "model": Field(
@@ -119,7 +119,7 @@ FIELDS: dict[str, Field] = {
         most=5_000,
     ),
     "max_editor_chars": Field(
-        "Longer texts open read-only, in characters.",
+        "Texts of more characters open read-only.",
         int,
         least=1_000,
         most=10_000_000,
@@ -132,7 +132,7 @@ FIELDS: dict[str, Field] = {
     ),
     "hub_endpoint": Field(
         "The address of a hub other than huggingface.co, such as a mirror. The variable\n"
-        "HF_ENDPOINT goes before it.",
+        "HF_ENDPOINT overrides it.",
         str,
         pattern=r"(https?://[^\s/]+\S*)?",
         wanted="an address that begins with https:// or http://, or an empty text",

@@ -149,10 +149,10 @@ async def test_the_palette_has_screens_and_the_kit_where_nothing_else_is(
     async with app.run_test(size=SIZE) as pilot:
         await ready(pilot)
         whole = [command.title for command in app.get_system_commands(app.screen)]
-        assert "Starter kit: bring the rest" not in whole
+        assert "Starter kit: download the rest" not in whole
         monkeypatch.setenv("HFTERM_STARTER", str(tmp_path / "none"))
         bare = [command.title for command in commands(app, app.screen, None, lambda: None)]
-        assert "Starter kit: bring the rest" in bare
+        assert "Starter kit: download the rest" in bare
         assert [f"Go to {entry.title}" for entry in SCREENS] == bare[: len(SCREENS)]
         assert not set(bare) & {command.title for command in tokenize_screen(app).COMMANDS_HERE}
 

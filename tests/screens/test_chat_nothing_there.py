@@ -324,7 +324,7 @@ async def test_nobody_is_there_to_answer_side_by_side(
         page.query_one(Composer).put("Hello")
         await pilot.press("enter")
         await settled(pilot, lambda: "Nobody is there to answer." in shown(app))
-        for key in ("f5", "alt+x", "alt+z", "alt+r"):
+        for key in ("f5", "alt+d", "alt+z", "alt+r"):
             await pilot.press(key)
             await pilot.pause()
         assert page._contestants == []
@@ -351,7 +351,7 @@ async def test_nobody_is_there_to_answer_side_by_side(
         page.query_one(Composer).put("Again")
         await pilot.press("enter")
         await settled(pilot, lambda: "Answers are being written. Esc stops them." in toasts(app))
-        for key in ("alt+x", "alt+r", "f5"):
+        for key in ("alt+d", "alt+r", "f5"):
             await pilot.press(key)
             await pilot.pause()
         assert len(page._contestants) == 2
@@ -366,9 +366,9 @@ async def test_nobody_is_there_to_answer_side_by_side(
         await settled(pilot, lambda: app.screen is screen(app))
         # the process stays for the other one of the same model
         engine = page._contestants[0].engine
-        await pilot.press("alt+x")
+        await pilot.press("alt+d")
         await settled(pilot, lambda: len(page._contestants) == 1)
         assert engine.status.phase not in ("off", "dead")
-        await pilot.press("alt+x")
+        await pilot.press("alt+d")
         await settled(pilot, lambda: page._contestants == [])
         await settled(pilot, lambda: engine.status.phase == "off")

@@ -348,7 +348,7 @@ async def test_two_ways_side_by_side(make_app: MakeApp, tiny: Path, tmp_path: Pa
         assert [column.display for column in app.screen.query(AnswerColumn)] == [True, False]
         await pilot.press("z")
         assert [column.display for column in app.screen.query(AnswerColumn)] == [True, True]
-        await pilot.press("alt+x")
+        await pilot.press("alt+d")
         await settled(pilot, lambda: len(app.screen.query(AnswerColumn)) == 1)
         assert len(grid.source) == 1
 
@@ -379,7 +379,7 @@ async def test_an_answer_on_other_screens(make_app: MakeApp) -> None:
         os.kill(pid, signal.SIGKILL)
         await settled(pilot, lambda: "● chat" not in shown(app))
         await pilot.press("alt+6")
-        await settled(pilot, lambda: "Enter loads it" in shown(app).splitlines()[0])
+        await settled(pilot, lambda: "a message loads it" in shown(app).splitlines()[0])
 
 
 async def test_two_samplings_of_one_model_side_by_side(make_app: MakeApp, tiny: Path) -> None:

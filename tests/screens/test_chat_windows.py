@@ -154,7 +154,7 @@ async def test_the_lab_refuses_what_it_cannot_measure(make_app: MakeApp, tmp_pat
         put("ways", "float32")
         for name, wrong, said, right in (
             ("tokens", "few", "“tokens” is 'few'", "2"),
-            ("ways", "float32 float8", "“float8” is no way.", "float32"),
+            ("ways", "float32 float8", "“float8” is not a way to load a model.", "float32"),
             ("ways", " ", "Nothing is chosen.", "float32"),
             ("text", str(tmp_path / "gone.txt"), "gone.txt", ""),
         ):

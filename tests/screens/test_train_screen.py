@@ -1198,7 +1198,7 @@ async def test_a_run_of_another_program_is_only_read(
         for _ in range(5):
             await pilot.press("b")
         await pilot.press("s")
-        await settled(pilot, lambda: "No run of this box" in notice(app))
+        await settled(pilot, lambda: "No run of this machine" in notice(app))
         await pilot.press("f6")
         await settled(pilot, lambda: len(table(app, "runs-grid")) == 1, "it stays in the table")
         row = table(app, "runs-grid")[0]

@@ -1,4 +1,4 @@
-"""What is on this box: found, described, checked and deleted, in real folders."""
+"""What is on this machine: found, described, checked and deleted, in real folders."""
 
 from __future__ import annotations
 

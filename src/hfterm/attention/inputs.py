@@ -91,8 +91,8 @@ def _check_length(opened: OpenModel, text: str, options: CaptureOptions) -> None
             "too-long",
             f"The text has {tokens:,} tokens and {opened.info.spec.ref} has positions for "
             f"{limit:,}.",
-            "Set “long texts” to window (overlapping pieces, one at a time) or truncate (the rest "
-            "is dropped).",
+            "Set “long texts” (in a command: --long) to window (overlapping pieces, one at a time) "
+            "or truncate (the rest is dropped).",
         )
 
 

@@ -247,7 +247,7 @@ class WholePass(Pass):
                 "too-large",
                 f"{type(model).__name__} only gives all its weights at once, and at {tokens:,} "
                 f"tokens these are {size_text(layers * heads * tokens * tokens * 4)}.",
-                "Take a shorter text, or set “long texts” to truncate.",
+                "Take a shorter text, or set “long texts” (--long) to truncate.",
             )
         try:
             model.set_attn_implementation("eager")

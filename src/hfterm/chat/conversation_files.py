@@ -92,7 +92,9 @@ def export_conversation(store: ConversationStore, conversation: int, path: str) 
         data = msgspec.json.format(msgspec.json.encode(exported), indent=2) + b"\n"
     else:
         raise HftermError(
-            "bad-ending", f"{target.name} ends neither in .md nor in .json.", "Name it chat.md say."
+            "bad-ending",
+            f"{target.name} ends neither in .md nor in .json.",
+            "Name it like chat.md.",
         )
     _write(target, data)
 

@@ -22,7 +22,7 @@ import msgspec
 
 from hfterm import __version__
 from hfterm.chat import server_stream as sent
-from hfterm.chat.server_key import VARIABLE, FoundKey, find_key
+from hfterm.chat.server_key import SERVICE, VARIABLE, FoundKey, find_key, origin
 from hfterm.errors import Cancelled, HftermError
 from hfterm.job import Job
 
@@ -62,6 +62,7 @@ class Exchange:
     socket is shut down, which ends the thread and tells the server to stop generating.
 
     Attributes:
+        url: what is asked.
         status: the HTTP status.
         headers: of the answer, names in lower case.
         secret: the key that was sent, or empty.
@@ -72,7 +73,7 @@ class Exchange:
     """
 
     def __init__(self, method: str, url: str, body: dict[str, object] | None, job: Job) -> None:
-        self._method, self._url, self._body, self._job = method, url, body, job
+        self._method, self.url, self._body, self._job = method, url, body, job
         self._items: queue.Queue[_Head | bytes | HftermError] = queue.Queue(maxsize=64)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -189,12 +190,12 @@ class Exchange:
     def _receive(self) -> None:
         head = False
         try:
-            key = find_key(self._url)
+            key = find_key(self.url)
             with (
-                _client(self._url) as client,
+                _client(self.url) as client,
                 client.stream(
                     self._method,
-                    self._url,
+                    self.url,
                     json=self._body,
                     headers={"Authorization": f"Bearer {key.value}"} if key else {},
                     extensions={"trace": self._trace},
@@ -213,7 +214,7 @@ class Exchange:
             self._put(error)
         except Exception as error:  # noqa: BLE001  # the caller raises it, and would else wait for ever
             # Not the error itself: it holds the request, and that the key.
-            self._put(cut("the connection broke") if head else _unreachable(self._url, error))
+            self._put(cut("the connection broke") if head else _unreachable(self.url, error))
 
 
 def _client(url: str) -> httpx2.Client:
@@ -290,7 +291,8 @@ def refuse_failures(exchange: Exchange, host: str) -> None:
             raise HftermError(
                 "key",
                 f"{host} wants a key, and there is none for it (HTTP {status}){says}",
-                f"Set {VARIABLE} before starting hfterm, or put a key into the keyring.",
+                f"Set {VARIABLE} before starting hfterm, or put one into the keyring: keyring set "
+                f"{SERVICE} {origin(exchange.url)}",
             )
         raise HftermError(
             "key",

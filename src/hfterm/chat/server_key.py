@@ -90,28 +90,6 @@ def find_key(url: str) -> FoundKey | None:
     return None
 
 
-def store_key(url: str, key: str) -> None:
-    """Put a key into the system's keyring, for the server at `url` alone.
-
-    Raises:
-        HftermError: there is no keyring, it refused, or the key is none.
-    """
-    server = origin(url)
-    key = _checked(key.strip(), "the key")
-    stored = False
-    try:
-        _keyring().set_password(SERVICE, server, key)
-        stored = True
-    except Exception:  # noqa: BLE001  # backends raise what they like, and may quote the key
-        pass
-    if not stored:  # outside of the handler, so that the backend's error does not hang on this one
-        raise HftermError(
-            "no-keyring",
-            "There is no keyring on this system that takes a key.",
-            f"Set {VARIABLE} before starting hfterm, or `pip install keyring`.",
-        )
-
-
 def _keyring() -> Any:
     """The package, if it is there: hfterm works without it."""
     return importlib.import_module("keyring")

@@ -1,4 +1,4 @@
-"""Requests about what is on this box, and about bringing more."""
+"""Requests about what is on this machine, and about bringing more."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def open_document(path: Path, job: Job) -> TextDocument:
         raise HftermError(
             "too-large",
             f"{path} has {size:,} bytes; a text of more than {MAX_DOCUMENT:,} is not opened whole.",
-            "Use the file statistics, which read it in pieces, or cut the file.",
+            "Name it in “statistics of” on the Audit tab, which reads it in pieces, or cut it.",
         )
     data = bytearray()
     try:

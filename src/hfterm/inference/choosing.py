@@ -28,7 +28,9 @@ def choose(opened: OpenModel, text: str, choices: Sequence[str], long: Long = "a
     named = [choice.strip() for choice in choices if choice.strip()]
     if len(named) < 2:
         raise HftermError(
-            "no-choices", "A choice needs at least two options.", "Type one option a line."
+            "no-choices",
+            "A choice needs at least two options.",
+            "Type them with commas between them (in a command: --choice for each).",
         )
     ensure_padding(opened)
     limit = opened.info.limit

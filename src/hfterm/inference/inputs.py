@@ -59,7 +59,8 @@ def too_long(opened: OpenModel, tokens: int, what: str = "text") -> HftermError:
     return HftermError(
         "too-long",
         f"The {what} has {tokens:,} tokens and {opened.info.spec.ref} takes {opened.info.limit:,}.",
-        "Set “long texts” to truncate (the rest is dropped) or window (overlapping pieces).",
+        "Set “long texts” (in a command: --long) to truncate (the rest is dropped) or window "
+        "(overlapping pieces).",
     )
 
 
@@ -131,7 +132,7 @@ def _windows(opened: OpenModel, limit: int) -> dict[str, object]:
         raise HftermError(
             "no-windows",
             f"{opened.info.tokenizer} is a Python tokenizer: it can't cut a text into windows.",
-            "Set “long texts” to truncate, or use the fast tokenizer of the same model.",
+            "Set “long texts” (--long) to truncate, or use the fast tokenizer of the same model.",
         )
     ensure_padding(opened)
     return {

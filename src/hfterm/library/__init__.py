@@ -1,1 +1,1 @@
-"""What is on this box: models, adapters, tokenizers, data sets, and what they take."""
+"""What is on this machine: models, adapters, tokenizers, data sets, and what they take."""

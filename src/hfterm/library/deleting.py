@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -80,5 +81,5 @@ def _own_folders(item: LibraryItem) -> list[Path]:
     raise HftermError(
         "not-ours",
         f"hfterm did not bring {item.ref}, so it does not delete it.",
-        f"Delete it yourself, with rm -r {item.path} say.",
+        f"Delete it yourself: rm -r {shlex.quote(item.path)}",
     )

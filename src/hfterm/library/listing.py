@@ -1,4 +1,4 @@
-"""Everything that is on this box, from all the places where it may be."""
+"""Everything that is on this machine, from all the places where it may be."""
 
 from __future__ import annotations
 

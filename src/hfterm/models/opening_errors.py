@@ -70,13 +70,14 @@ def explain_loading(source: ModelSource, error: Exception) -> HftermError:
         return HftermError(
             "pickle",
             f"{source.ref} has its weights only as pickle (.bin), which can run code when opened.",
-            "Convert it to safetensors, or load it with “.bin files” set to yes.",
+            "Convert it to safetensors; or load it on Models, Predict or Attention with “.bin "
+            "files” set to yes (F7; in a command --allow-pickle).",
         )
     if source.weights == "none":
         return HftermError(
             "no-weights",
             f"{source.ref} has no weights here.",
-            "Initialise it at random, or fetch the whole checkpoint.",
+            "Fetch the whole checkpoint, or set “weights” to random (F7; in a command --random).",
         )
     if isinstance(error, MemoryError) or any(words in text.lower() for words in NO_MEMORY):
         return out_of_memory(source.ref)

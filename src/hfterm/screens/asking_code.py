@@ -27,7 +27,8 @@ async def allowed(app: App[None], error: HftermError) -> bool:
             "Run this model's code?",
             [
                 error.message,
-                "It would run in the engine process with all your rights (trust_remote_code=True).",
+                "It would run in the engine process with all your permissions: it could read, "
+                "change and send your files (trust_remote_code=True).",
                 "Say yes only if you have read it.",
             ],
         )

@@ -29,7 +29,7 @@ dtype, quantization, device, random weights, labels of a new head. `Tab` moves, 
     BINDINGS: ClassVar[list[BindingType]] = [
         # priority: a terminal sends the letter along, which a field would take
         Binding("alt+l", "load", "Load", priority=True, id="load-window.load",
-                tooltip="Load it so"),
+                tooltip="Load it with these settings"),
     ]  # fmt: skip
 
     def __init__(self, spec: ModelSpec) -> None:

@@ -1,4 +1,4 @@
-"""Looks at the runs of this box, for whoever shows them."""
+"""Looks at the runs of this machine, for whoever shows them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ LINES = (
     "Alt+4 is attention: F5 runs the model, Esc and the arrows go from head to head.",
     "Alt+5 trains: F5 checks the recipe, F7 starts it, and it goes on when you leave.",
     "Alt+6 chats with a language model; F7 there loads it in bfloat16, int8 or nf4.",
-    "Alt+7 is all that is on this box. Alt+O opens what is in sight on another screen.",
+    "Alt+7 is all that is on this machine. Alt+O opens what is in sight on another screen.",
 )
 
 

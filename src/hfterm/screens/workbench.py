@@ -259,7 +259,7 @@ class WorkbenchScreen(Screen[None]):
         self.open_model(ref)
 
     def runs_changed(self, runs: Sequence[Run]) -> None:
-        """The runs of this box changed."""
+        """The runs of this machine changed."""
         for bar in self.query(StatusBar):
             bar.show_runs(runs)
 

@@ -197,7 +197,7 @@ def _explain(resolved: ResolvedRef, error: Exception) -> HftermError:
         return HftermError(
             "missing-package",
             f"{resolved.ref} needs a package that is not installed: {first}",
-            "Install it in hfterm's environment and press Restart.",
+            "Install it in hfterm's environment, and start hfterm again.",
         )
     return HftermError(
         "bad-tokenizer",

@@ -138,7 +138,7 @@ def _fit(
     try:
         tokenizer = run_detached(fit, feed.job, feed.busy)
     except ValueError as error:
-        raise HftermError("training", f"Training failed: {error}", "See the log.") from error
+        raise HftermError("training", f"Training failed: {error}", "F8 shows the log.") from error
     except Exception as error:
         # the Rust trainer raises bare Exception; all else (HftermError, Cancelled) goes through
         if type(error) is not Exception:

@@ -239,5 +239,6 @@ def check_columns(recipe: Recipe, there: Sequence[str]) -> None:
                 "no-column",
                 f"{recipe.data.ref} has no column {name!r}, which {recipe.task} reads as {role}; "
                 f"it has: {listed}.",
-                f"Say which it is: columns = {example} under [data].",
+                f"Say which it is: {role}={there[0] if there else role} in “columns”, or columns = "
+                f"{example} under [data] of a recipe.",
             )

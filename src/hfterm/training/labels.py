@@ -48,7 +48,8 @@ def label_names(recipe: Recipe, train: Dataset, held: Dataset | None = None) -> 
             "labels-are-text",
             f"The column {column!r} holds words ({', '.join(map(shown, words[:4]))}"
             f"{' …' if len(words) > 4 else ''}), and which is number 0 is not told.",
-            f"Say their order under [data]: labels = [{listed}{', …' if len(words) > 8 else ''}]",
+            f"Name them in order in “labels”, or under [data] of a recipe: "
+            f"labels = [{listed}{', …' if len(words) > 8 else ''}]",
         )
     if words:
         unknown = [word for word in words if word not in known]

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from hfterm.errors import HftermError
+from hfterm.errors import CHECK_SPACE, HftermError
 from hfterm.inference.loading import memory_errors
 from hfterm.job import Job
 from hfterm.models.opening import find, reading
@@ -78,6 +78,6 @@ def merge(adapter: Path, out: Path, job: Job | None = None) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         raise HftermError(
             "no-space" if error.errno == 28 else "unwritable",
-            f"{out} can't be written: {error.strerror or error}.", "Free some room.",
+            f"{out} can't be written: {error.strerror or error}.", CHECK_SPACE,
         ) from error  # fmt: skip
     return out

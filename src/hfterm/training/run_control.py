@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from hfterm import paths
-from hfterm.errors import HftermError
+from hfterm.errors import CHECK_SPACE, HftermError
 from hfterm.hub import starter
 from hfterm.training import run_files as files
 from hfterm.training.recipe import Recipe, expand
@@ -250,7 +250,7 @@ def _change_idle(folder: Path, when: Sequence[RunStatus], **changes: object) -> 
             return changed
     except OSError as error:
         raise HftermError(
-            "unwritable", f"{folder} can't be written: {error.strerror}.", "Free some room."
+            "unwritable", f"{folder} can't be written: {error.strerror}.", CHECK_SPACE
         ) from error
 
 
@@ -350,7 +350,7 @@ def _save_recipe(run: Run, recipe: Recipe) -> None:
         files.save_recipe(run.path, after)
     except OSError as error:
         raise HftermError(
-            "unwritable", f"{run.path} can't be written: {error.strerror}.", "Free some room."
+            "unwritable", f"{run.path} can't be written: {error.strerror}.", CHECK_SPACE
         ) from error
     if before is not None and before != after:
         _tell(run, "note", f"changed: {'; '.join(_differences(before, after))}")
@@ -393,5 +393,5 @@ def save_notes(run: Run, notes: RunNotes) -> None:
         files.write_struct(run.path / files.NOTES, notes)
     except OSError as error:
         raise HftermError(
-            "unwritable", f"The note can't be written: {error.strerror}.", "Free some room."
+            "unwritable", f"The note can't be written: {error.strerror}.", CHECK_SPACE
         ) from error

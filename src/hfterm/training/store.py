@@ -1,4 +1,4 @@
-"""All runs of this box, as they are now: read from their directories, which nobody is asked for."""
+"""All runs of this machine, as they are now: read from their directories."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hfterm import paths
-from hfterm.errors import HftermError
+from hfterm.errors import CHECK_SPACE, HftermError
 from hfterm.system.whole_file import write_atomic
 
 
@@ -66,5 +66,5 @@ def _write(entries: list[WatchedPath]) -> None:
     except OSError as error:
         raise HftermError(
             "unwritable", f"The list of watched paths can't be written: {error.strerror}.",
-            "Free some room.",
+            CHECK_SPACE,
         ) from error  # fmt: skip

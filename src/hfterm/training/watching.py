@@ -146,7 +146,7 @@ def trainer_checkpoints(folder: Path) -> list[Checkpoint]:
 
 
 def watch_run(folder: Path) -> Watched:
-    """A run of this box; nothing is read yet."""
+    """A run of this machine; nothing is read yet."""
     return Watched(folder.name, folder, MetricsTail(folder / files.METRICS))
 
 

@@ -15,7 +15,7 @@ class AnswerColumn(VerticalScroll, can_focus=True):
 
     HELP = """\
 ## An answer
-`↑` `↓` scroll it, `z` shows it alone, and all again. `alt+x` takes its model away.
+`↑` `↓` scroll it, `z` shows it alone, and all again. `alt+d` takes its model away.
 """
 
     DEFAULT_CSS = """

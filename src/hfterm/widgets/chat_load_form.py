@@ -32,7 +32,9 @@ class ChatLoadForm(Vertical):
             yield Choice("quantization", ("none", "int8", "nf4", "fp4"), id="chat-quantization")
             yield Choice("double", ("yes", "no"), id="chat-double")
         with Horizontal():
-            yield Field("adapter", "", placeholder="a LoRA folder, or nothing", id="chat-adapter")
+            yield Field(
+                "adapter", "", placeholder="an adapter's folder, or nothing", id="chat-adapter"
+            )
             yield Field("device", "cpu", id="chat-device")
         with Horizontal():
             yield Field("context", "", placeholder="the model's", id="chat-context")
@@ -73,7 +75,7 @@ class ChatLoadForm(Vertical):
         if typed and context is None:
             raise HftermError(
                 "bad-field", f"“context” is {quoted(typed)}, which is no number of tokens.",
-                "Type 2048 say, or nothing.",
+                "Type a number, 2048 for one, or leave it empty.",
             )  # fmt: skip
         found = msgspec.convert(
             {
@@ -94,8 +96,8 @@ class ChatLoadForm(Vertical):
             raise HftermError(
                 "bad-field",
                 "The server's address is missing.",
-                "Type http://127.0.0.1:8000/v1 say.",
+                "Type it, for example http://127.0.0.1:8000/v1",
             )
         if found.engine != "server" and not found.ref:
-            raise HftermError("bad-field", "“model” is empty.", "Type smollm2 say.")
+            raise HftermError("bad-field", "“model” is empty.", "Type a model, smollm2 for one.")
         return found

@@ -1,4 +1,4 @@
-"""What is on this box, in tables."""
+"""What is on this machine, in tables."""
 
 from __future__ import annotations
 

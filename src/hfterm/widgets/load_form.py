@@ -59,11 +59,13 @@ class LoadForm(Vertical):
             raise HftermError(
                 "bad-field",
                 f"“labels” is {quoted(named)}, which is no number.",
-                "Type 2 say, or nothing.",
+                "Type a number, 2 for one, or leave it empty.",
             )
         if seed is None:
             raise HftermError(
-                "bad-field", f"“seed” is {quoted(begun)}, which is no number.", "Type 0 say."
+                "bad-field",
+                f"“seed” is {quoted(begun)}, which is no number.",
+                "Type a whole number, 0 for one.",
             )
         return msgspec.convert(
             {

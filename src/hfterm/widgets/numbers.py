@@ -33,5 +33,8 @@ def whole_number(notice: Notice, label: str, text: str, least: int = 1) -> int |
     number = typed_whole(text)
     if number is not None and number >= least:
         return number
-    notice.show(f"“{label}” is {quoted(text)}, which is no whole number from {least}.", "Type one.")
+    notice.show(
+        f"“{label}” is {quoted(text)}, which is not a whole number of at least {least}.",
+        f"Type {least} or more.",
+    )
     return None

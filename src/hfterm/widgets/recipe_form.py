@@ -59,7 +59,7 @@ HINTS = {
     "training.metric": "the task's first",
     "training.accelerate_config": "none",
     "compare": "full lora",
-    "prompts": "texts to ask at each evaluation, parted by ;",
+    "prompts": "texts to ask at each evaluation, separated by ;",
     "also": "other keys: training.optimizer=adafactor data.mask=0.2",
 }
 WIDE = frozenset({
@@ -70,11 +70,11 @@ WIDE = frozenset({
 
 LISTS = frozenset({"data.labels", "method.target_modules", "compare"})
 FIRST_HELP = {
-    "also": "Any other key of a recipe, as key=value; several are parted by spaces.",
+    "also": "Any other key of a recipe, as key=value; several are separated by spaces.",
     "compare": "Methods that are each run on the same data: full lora qlora.",
     "folds": "k of a k-fold cross-validation over the training rows: each fold is a run.",
-    "prompts": "Texts that the model is asked at each evaluation; parted by ;",
-    "data.columns": "What the data calls what the task reads: role=column, parted by spaces.",
+    "prompts": "Texts that the model is asked at each evaluation; separated by ;",
+    "data.columns": "What the data calls what the task reads: role=column, separated by spaces.",
 }
 
 

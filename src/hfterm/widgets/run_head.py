@@ -19,7 +19,7 @@ MOST_FOREIGN = 6
 
 
 def run_head(run: Run) -> list[Content]:
-    """A run of this box."""
+    """A run of this machine."""
     progress, state = run.progress, run.state
     glyph, tone = STATUS[run.status]
     colour = {"accent": "$accent", "warning": "$warning", "error": "$error"}.get(tone, "")

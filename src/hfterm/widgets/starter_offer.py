@@ -52,14 +52,14 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
         lines = [
             Content("No tokenizer is open yet."),
             Content(""),
-            Content("Enter  bring the starter kit (tiny real models and data, no hub needed)"),
+            Content("Enter  download the starter kit (tiny real models and data, no hub needed)"),
             *(
                 Content.assemble(
                     ("       ", ""), f"{item.title}", (f"  {item.kind}", "$text-muted")
                 )
                 for item in starter.STARTER
             ),
-            Content("1      bring only MiniLM"),
+            Content("1      download only MiniLM"),
             Content("F6     open a folder, or a model of the hub"),
         ]
         yield JobLine()
@@ -107,6 +107,6 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
             return False
         self.workers.cancel_group(self, "starter")
         offered = self.query_one("#offer-text").display
-        key = "Enter" if offered else "“Starter kit: bring the rest” in the palette (Ctrl+P)"
+        key = "Enter" if offered else "“Starter kit: download the rest” in the palette (Ctrl+P)"
         self.query_one(Notice).show("Stopped.", f"{key} goes on from here.", "note")
         return True

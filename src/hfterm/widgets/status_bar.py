@@ -83,7 +83,7 @@ class StatusBar(Horizontal):
         """Say what the engine is doing."""
         line = self._engine
         if status.phase == "dead":
-            line.update(Content.styled("✗ engine ended · F5 restarts it", "$error"))
+            line.update(Content.styled("✗ engine ended · restarts on next use", "$error"))
             return
         text = PHASES.get(status.phase, status.phase)
         if status.restarts:

@@ -17,7 +17,8 @@ class TerminalClipboard(App[None]):
         result = osc52(text, os.environ)
         if result.truncated:
             self.notify(
-                f"{len(text):,} characters are more than terminals take. Export with Ctrl+E.",
+                f"{len(text):,} characters are more than a terminal's clipboard takes: "
+                "nothing was copied. Ctrl+E writes a table to a file.",
                 severity="warning",
             )
             return

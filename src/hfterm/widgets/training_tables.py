@@ -168,8 +168,8 @@ def system_rows(rows: Sequence[SystemRow]) -> Rows:
         GridColumn("time", right=True),
         GridColumn("memory", right=True),
         GridColumn("cpu %", right=True),
-        GridColumn("box cpu %", right=True),
-        GridColumn("box memory", right=True),
+        GridColumn("machine cpu %", right=True),
+        GridColumn("machine memory", right=True),
         GridColumn("gpus", most=60),
     )
     cells: list[list[Cell]] = []

@@ -60,7 +60,7 @@ class TurnView(Vertical, LaidOutOnce, can_focus=True):
 
     HELP = """\
 ## A turn
-`↑` `↓` go through the turns, `←` `→` through the ways it went on from here. `e` changes the text,
+`↑` `↓` go through the turns, `←` `→` through its branches from here. `e` changes the text,
 `g` generates another answer, `c` goes on with a part, `t` shows its tokens, `p` the prompt as the
 template made it, `y` copies it.
 """

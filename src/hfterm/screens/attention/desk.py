@@ -188,8 +188,8 @@ class AttentionDesk(TabPage):
             self.notice.clear()
             return
         several = sight.looked.options.long == "window"
-        remedy = "< and > go to the window before and to the next." if several else ""
-        self.notice.show(sight.summary.note, remedy, "note")
+        words = "Esc leaves the text; then < and > go to the window before and to the next."
+        self.notice.show(sight.summary.note, words if several else "", "note")
 
     def _show_strip(self) -> None:
         sight = self.sight

@@ -66,7 +66,7 @@ The map as matplotlib draws it, by the terminal's own graphics: kitty's or sixel
         if not can_show(self._protocol):
             notice.show(
                 "This terminal has neither kitty's graphics nor sixel.",
-                "Ctrl+E writes the map as PNG or SVG.",
+                "Esc closes this; Ctrl+E on Heads writes the map as PNG or SVG.",
             )
             return
         path = f"{self._folder.name}/map.png"

@@ -225,7 +225,7 @@ sees it in Tokenize.
         """The map as an image, if that was asked for."""
         if self._pixels == "off":
             self.notify(
-                'Set pixels = "auto" (or "kitty", "sixel") in the settings file, and start again.',
+                'Set pixels = "auto" (or "kitty", "sixel") in the settings and restart hfterm.',
                 title="Pixels are off",
                 markup=False,
             )

@@ -52,8 +52,8 @@ TURN_KEYS: list[BindingType] = [
             tooltip="The prompt as the template made it"),
     Binding("alt+d", "drop_oldest", "Drop oldest", show=False, priority=True, id="chat.drop",
             tooltip="Leave the oldest turns out of the prompt, as many as it takes to fit"),
-    Binding("left,alt+left", "turn_to(-1)", "Way before", show=False, id="chat.previous-way",
-            tooltip="The other way the conversation went on, before this one"),
-    Binding("right,alt+right", "turn_to(1)", "Next way", show=False, id="chat.next-way",
-            tooltip="The next of the ways the conversation went on"),
+    Binding("left,alt+left", "turn_to(-1)", "Branch before", show=False, id="chat.previous-way",
+            tooltip="The branch of the conversation before this one"),
+    Binding("right,alt+right", "turn_to(1)", "Next branch", show=False, id="chat.next-way",
+            tooltip="The next branch of the conversation"),
 ]  # fmt: skip

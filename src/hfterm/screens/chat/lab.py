@@ -84,7 +84,9 @@ the table, `alt+w` writes the chart.
         if tokens is None:
             return
         if not spec.ref or not ways or unknown:
-            what = f"“{unknown[0]}” is no way." if unknown else "Nothing is chosen."
+            what = (
+                f"“{unknown[0]}” is not a way to load a model." if unknown else "Nothing is chosen."
+            )
             self.notice.show(what, f"Ways are {', '.join(WAYS)} and gguf; F6 chooses a model.")
             return
         self.notice.clear()

@@ -60,7 +60,8 @@ the model in each way, one after the other (`Esc` stops that). `Enter` on a row 
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # priority: a terminal sends the letter along, which a field would take
-        Binding("alt+l", "load", "Load", priority=True, id="chat-load.load", tooltip="Load it so"),
+        Binding("alt+l", "load", "Load", priority=True, id="chat-load.load",
+                tooltip="Load it with these settings"),
         Binding("f5", "measure", "Measure", priority=True, id="chat-load.measure",
                 tooltip="Load it in each way, one after the other, and measure how fast it is"),
     ]  # fmt: skip

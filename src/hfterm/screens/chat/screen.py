@@ -162,8 +162,8 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
             facts.append(f"+ {Path(spec.adapter).name}")
         chosen = spec.ref or spec.engine == "server"
         absent = starter.is_starter(spec.ref) and starter.starter_path(spec.ref) is None
-        first = "Enter brings it" if absent else "Enter loads it" if chosen else "F6 chooses"
-        facts.append("loaded" if session.ready else first)
+        does = "a message downloads it" if absent else "a message loads it"
+        facts.append("loaded" if session.ready else does if chosen else "F6 chooses")
         info = session.info if session.ready else None
         if info is not self.llm:
             self.post_message(LlmLoaded(info))
@@ -326,7 +326,7 @@ Write a message and press `Enter`. `Esc` stops an answer and keeps the part, `F5
 
     @property
     def _ref(self) -> str:
-        """The model or its adapter; empty for a server's, which is none of this box."""
+        """The model or its adapter; empty for a server's, which is none of this machine."""
         if self.session is None or self.session.spec.engine == "server":
             return ""
         return self.session.spec.adapter or self.session.spec.ref

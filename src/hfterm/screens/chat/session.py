@@ -245,6 +245,6 @@ def _place_of(message: int, ids: Sequence[int]) -> int:
         raise HftermError(
             "gone",
             "This message is no longer there.",
-            "Another hfterm has changed its conversation.",
+            "Another hfterm has changed its conversation: open it again from History.",
         )
     return ids.index(message)

@@ -58,7 +58,7 @@ class SidePage(ChatPage):
 ## Side
 One prompt for several models, quantizations, adapters or samplings, one after the other, so that
 each has the machine for itself. `alt+a` adds one (the same form as `F7`) with the sampling as it is
-on the Talk tab; `alt+r` has the focused one, or all, take that sampling. `alt+x` takes the focused
+on the Talk tab; `alt+r` has the focused one, or all, take that sampling. `alt+d` takes the focused
 one away, `z` (`alt+z`) shows one alone. `Esc` stops and keeps the part. `Ctrl+O` takes a
 file of prompts: a line each, or a CSV or JSONL with a column “prompt”. The table has the mean of
 each over all prompts, and how far it agrees with the first: the words at the beginning that are the
@@ -69,7 +69,7 @@ them as Markdown.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("alt+a", "add", "Add", priority=True, id="side.add",
                 tooltip="Add a model, or a way of loading it"),
-        Binding("alt+x", "remove", "Remove", show=False, priority=True, id="side.remove",
+        Binding("alt+d", "remove", "Remove", show=False, priority=True, id="side.remove",
                 tooltip="Take the focused model away, or the last one"),
         Binding("alt+r", "resample", "Resample", show=False, priority=True, id="side.resample",
                 tooltip="The focused one, or all, take the sampling as it is on the Talk tab"),

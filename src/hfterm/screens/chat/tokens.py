@@ -50,7 +50,7 @@ the raw prompt.
     def body(self) -> ComposeResult:
         """A sum, the tokens, the alternatives."""
         yield Static("", id="tokens-sum", classes="about", markup=False)
-        yield DataGrid(id="tokens-grid", empty="An answer's tokens stand here: alt+t on a turn.")
+        yield DataGrid(id="tokens-grid", empty="The tokens of an answer: alt+t on a turn of Talk.")
         yield DataGrid(id="tokens-others", empty="")
 
     def come(self) -> None:

@@ -142,7 +142,9 @@ characters.
     def action_columns(self) -> None:
         """Go through all rows."""
         if self._found is None:
-            self.notice.show("No data set is open.", "Type reviews say, and press Enter.", "note")
+            self.notice.show(
+                "No data set is open.", "Type a name, reviews for one, and press Enter.", "note"
+            )
         else:
             self.start(self._describe(self._source))
 

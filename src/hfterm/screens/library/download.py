@@ -44,7 +44,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f7", "bring", "Download", key_display="F7", priority=True, id="download.bring",
-                tooltip="Bring what is listed, going on from what is here"),
+                tooltip="Download what is listed, going on from what is here"),
     ]  # fmt: skip
 
     def __init__(self, engine: EngineClient, id: str) -> None:
@@ -57,7 +57,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
         with Horizontal(classes="options"):
             yield Field("hub id", "", placeholder="owner/name", id="download-ref")
             yield Choice("kind", tuple(KINDS), id="download-kind")
-            yield Choice("bring", PARTS, id="download-part")
+            yield Choice("download", PARTS, id="download-part")
         with Horizontal(classes="options"):
             yield Field("revision", "", placeholder="main", id="download-revision")
             yield Field("files", "", placeholder="as above, or *.gguf", id="download-files")
@@ -136,7 +136,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
 
     def _show(self, plan: RepoPlan) -> None:
         self.query_one("#download-grid", DataGrid).set_source(file_rows(_files(plan)), cursor=0)
-        self._tell(plan, "Enter goes on" if plan.here else "Enter brings them")
+        self._tell(plan, "Enter goes on" if plan.here else "Enter downloads them")
 
     def _tell(self, plan: RepoPlan, then: str) -> None:
         self.query_one("#download-about", Static).update(foreign(_words(plan, then)))
@@ -163,7 +163,7 @@ one that the hub names. A private or gated repository needs a token: `hf auth lo
             whole = replace(plan, here=plan.size)
             self._plan = whole
             self._show(whole)
-            self.notice.show(f"{plan.ref} is here: {folder}", "F3 twice lists it.", "note")
+            self.notice.show(f"{plan.ref} is here: {folder}", "F6 lists what is here.", "note")
 
     def stop(self) -> bool:
         """Stop; what arrived is kept."""

@@ -1,4 +1,4 @@
-"""The Library screen: what is on this box, what it takes, and how to bring more."""
+"""The Library screen: what is on this machine, what it takes, and how to bring more."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class LibraryScreen(WorkbenchScreen):
 
     HELP = """\
 # Library
-What is on this box: models, adapters, tokenizers, data sets. `Enter` opens the thing on the screen
-that fits it. `F3` `F4` go through the tabs: its files, the rows of a data set, and Download, which
-brings more from the hub. `F5` looks again.
+What is on this machine: models, adapters, tokenizers, data sets. `Enter` opens the thing on the
+screen that fits it. `F3` `F4` go through the tabs: its files, the rows of a data set, and Download,
+for more from the hub. `F5` looks again.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f6", "things", "Things", key_display="F6", priority=True, id="library.things",
-                tooltip="What is on this box"),
+                tooltip="What is on this machine"),
         Binding("f3,left_square_bracket", "tab(-1)", "Tab before", show=False,
                 id="library.previous-tab", tooltip="The tab before this one"),
         Binding("f4,right_square_bracket", "tab(1)", "Next tab", key_display="F4",

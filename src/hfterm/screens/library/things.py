@@ -1,4 +1,4 @@
-"""The Things tab: everything on this box, searched, sorted, opened, checked and deleted."""
+"""The Things tab: everything on this machine, searched, sorted, opened, checked and deleted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ SORTS: dict[str, Callable[[LibraryItem], tuple[float | str, ...]]] = {
     "from": lambda item: (item.place, item.ref),
 }
 
-EMPTY = "Nothing is here yet: F4 twice brings a model of the hub; hfterm starter, the starter kit."
+EMPTY = (
+    "Nothing is here yet: F3 goes to Download, for models of the hub; "
+    "hfterm starter gets the starter kit."
+)
 
 
 def opening(item: LibraryItem, mode: str) -> Message:

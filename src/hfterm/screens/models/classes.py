@@ -71,7 +71,8 @@ would be with so many labels.
         labels = typed_whole(text)
         if text and not labels:
             self.notice.show(
-                f"“labels” is {quoted(text)}, which is no number.", "Type 2 say, or nothing."
+                f"“labels” is {quoted(text)}, which is no number.",
+                "Type a number, 2 for one, or leave it empty.",
             )
             return
         self.post_message(LabelsWanted(labels))

@@ -339,7 +339,7 @@ cut or padded. The cursor in the text selects the token, a token selects its spa
     def action_toggle_pair(self) -> None:
         """Show or hide the second sequence."""
         if self.subject.path is not None:
-            self.notify("A file has no pair; N leaves the file.", severity="warning")
+            self.notify("A file has no pair; Alt+N leaves the file.", severity="warning")
             return
         pair = None if self.subject.pair is not None else self._panel.pair_input.value
         self.subject = replace(self.subject, pair=pair)

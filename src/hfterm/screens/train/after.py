@@ -14,7 +14,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from hfterm.engine.training_requests import MergeRun
-from hfterm.errors import HftermError
+from hfterm.errors import CHECK_SPACE, HftermError
 from hfterm.screens.messages import ModelToOpen
 from hfterm.text import foreign
 from hfterm.training import run_files as files
@@ -138,6 +138,6 @@ and puts the adapter into its weights. The card holds the recipe and the results
         try:
             path.write_text(model_card(self._run), "utf-8")
         except (OSError, HftermError) as error:
-            notice.show(f"The card can't be written: {error}", "Free some room.")
+            notice.show(f"The card can't be written: {error}", CHECK_SPACE)
             return
         notice.show(f"Wrote {path}", severity="note")

@@ -122,7 +122,7 @@ stops the run with a checkpoint, `u` resumes it, `o` opens its model elsewhere.
     # -- which run -----------------------------------------------------------------------------
 
     def watch_run_of(self, run: Run) -> None:
-        """Show a run of this box."""
+        """Show a run of this machine."""
         if self._run is not None and self._run.id == run.id:
             return
         self._run = run

@@ -165,7 +165,7 @@ as a script without hfterm.
 
     async def _count(self, recipe: Recipe) -> None:
         if not _here(recipe.model.ref):
-            told = f"{recipe.model.ref} is in the starter kit and not here yet: F5 brings it."
+            told = f"{recipe.model.ref} is in the starter kit and not here yet: F5 downloads it."
             self.query_one("#new-cost", Static).update(foreign(told, "$text-muted"))
             return
         # what was said about something else stands on

@@ -69,7 +69,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         """The run, or None and a word about it."""
         run = self.current
         if run is None:
-            self.notice.show("No run of this box is chosen.", "The Runs tab has them.", "note")
+            self.notice.show("No run of this machine is chosen.", "F6 lists them.", "note")
         return run
 
     @work(group="runs-do", exit_on_error=False)
@@ -89,7 +89,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
         sure = Confirm(
             f"Kill {run_name(run)}?",
             ["Its processes end at once. It can be resumed from its last checkpoint.",
-             "s stops it with a new one."],
+             "To save a checkpoint first: Esc, then s."],
         )  # fmt: skip
         if await self.app.push_screen_wait(sure):
             await self.do(lambda: run_control.kill(run))
@@ -106,7 +106,7 @@ puts its recipe into the form, `d` deletes it, `n` and `t` write a note and tags
             told = await self.app.push_screen_wait(
                 Prompt(
                     "Resume with another value?",
-                    "key=value, parted by spaces; a lone - changes nothing.",
+                    "key=value, separated by spaces; a single - resumes with the recipe as it is.",
                     suggested,
                 )
             )

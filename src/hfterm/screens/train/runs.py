@@ -1,4 +1,4 @@
-"""Runs: every run of this box, and what can be done with each."""
+"""Runs: every run of this machine, and what can be done with each."""
 
 from __future__ import annotations
 

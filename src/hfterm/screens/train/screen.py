@@ -1,4 +1,4 @@
-"""The Train screen: a recipe, the runs of this box, one of them live, some compared."""
+"""The Train screen: a recipe, the runs of this machine, one of them live, some compared."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class TrainScreen(WorkbenchScreen):
     HELP = """\
 # Train
 Fine-tune, LoRA and QLoRA as runs that go on without hfterm. `New` is the recipe, `Preview` its
-data, `Runs` all runs of this box, `Monitor` one of them live, `Compare` several. `F3` `F4` (or
+data, `Runs` all runs of this machine, `Monitor` one of them live, `Compare` several. `F3` `F4` (or
 `[` `]`) go through the tabs, `F6` to the runs.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f6", "runs", "Runs", key_display="F6", priority=True, id="train.runs",
-                tooltip="The runs of this box"),
+                tooltip="The runs of this machine"),
         Binding("f7", "start", "Start", key_display="F7", priority=True, id="train.start",
                 tooltip="Start the recipe on the New tab"),
         Binding("alt+q", "queue", "Queue", show=False, id="train.queue", priority=True,
