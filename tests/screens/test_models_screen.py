@@ -193,7 +193,7 @@ async def test_lora_modules_are_chosen_with_enter(make_app: MakeApp) -> None:
         assert ranks["full fine-tune"] == 22_713_216
         app.screen.query_one("#lora-rank", Input).focus()
         await pilot.press("backspace", *"0x", "enter")
-        await settled(pilot, lambda: "no whole number" in notice(app))
+        await settled(pilot, lambda: "not a whole number" in notice(app))
         assert "110,592 parameters" in words(app, "lora-sum")
 
 

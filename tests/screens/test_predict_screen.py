@@ -303,7 +303,7 @@ async def test_wrong_fields_are_said_where_they_are(make_app: MakeApp) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await tab(pilot, "Batch")
         for name, value, said in (
-            ("size", "none", "no whole number"),
+            ("size", "none", "not a whole number"),
             ("size", "8", ""),
             ("source", "./nowhere.csv", "no file"),
             ("source", "reviews", ""),
