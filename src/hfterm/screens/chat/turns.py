@@ -19,7 +19,7 @@ METER = 10
 
 EMPTY = Content.from_markup(
     "[b]Nothing was said yet.[/b]\n\n"
-    "Write a message below; [b]Enter[/b] sends it, and the model is loaded if it is not.\n"
+    "Write a message below; [b]Enter[/b] sends it, and loads the model first.\n"
     "[b]F6[/b] chooses the model, [b]F7[/b] how it is loaded and what that takes,\n"
     "[b]alt+s[/b] the sampling and the system prompt, [b]F3[/b] earlier conversations."
 )
