@@ -57,10 +57,10 @@ class Windows(App[None]):
 
     def action_help(self) -> None:
         """Help for what is in sight."""
-        from hfterm.screens.bindings import help_text
+        from hfterm.screens.bindings import help_text, keys_here
         from hfterm.widgets.modals import HelpModal
 
-        self.push_screen(HelpModal(help_text(self.screen)))
+        self.push_screen(HelpModal(help_text(self.screen), keys_here(self.screen)))
 
     def action_code(self) -> None:
         """Show the script."""

@@ -156,7 +156,8 @@ async def test_help_lists_the_keys(make_app: MakeApp, key: str) -> None:
         grid(app).focus()
         await pilot.press(key)
         await settled(pilot, lambda: isinstance(app.screen, HelpModal))
-        text = app.screen.query_one(Markdown).source
+        await settled(pilot, lambda: "^p" in shown(app), "the keys")
+        text = app.screen.query_one(Markdown).source + shown(app)
         for wanted in ("# Tokenize", "## Table", "F2", "F6", "F7", "^p", "^e"):
             assert wanted.lower() in text.lower(), f"{wanted} in\n{text}"
         await pilot.press("escape")

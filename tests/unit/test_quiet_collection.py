@@ -59,6 +59,13 @@ def test_it_waits_until_nobody_types(monkeypatch: pytest.MonkeyPatch) -> None:
     assert quiet.look()
     assert circle() is None
 
+    monkeypatch.setattr(quiet_collection, "LATEST", 1000.0)
+    circle = much()
+    assert not quiet.look()
+    monkeypatch.setattr(quiet_collection, "MUCH", OFTEN)
+    assert quiet.look()
+    assert circle() is None
+
 
 def test_freed_memory_is_returned_when_nobody_types_and_else_now_and_then(
     monkeypatch: pytest.MonkeyPatch,

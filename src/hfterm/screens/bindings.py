@@ -108,17 +108,21 @@ def all_bindings(app: type[App[None]]) -> list[Binding]:
 
 
 def help_text(screen: Screen[object]) -> str:
-    """Markdown: the screen's help, that of what has the focus and holds it, and the active keys."""
+    """Markdown: the screen's help, and that of what has the focus and holds it."""
     parts: list[str] = []
     chain = list(screen.focused.ancestors_with_self) if screen.focused else [screen]
     for node in reversed(chain):
         if node.HELP:
             parts.append(node.HELP)
-    rows = ["## Keys here", "| key | what it does |", "|---|---|"]
+    return "\n\n".join(parts)
+
+
+def keys_here(screen: Screen[object]) -> list[tuple[str, str]]:
+    """(key, what it does) of every key that acts now."""
+    rows: list[tuple[str, str]] = []
     for active in screen.active_bindings.values():
         binding = active.binding
         if binding.id and not binding.system:
             key = screen.app.get_key_display(binding)
-            rows.append(f"| `{key}` | {active.tooltip or binding.description} |")
-    parts.append("\n".join(dict.fromkeys(rows)))
-    return "\n\n".join(parts)
+            rows.append((key, active.tooltip or binding.description))
+    return list(dict.fromkeys(rows))

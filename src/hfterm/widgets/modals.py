@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -150,17 +152,26 @@ class HelpModal(Modal[None]):
                 tooltip="Close the help"),
     ]  # fmt: skip
 
-    def __init__(self, text: str) -> None:
+    DEFAULT_CSS = """
+    HelpModal #help-keys { margin: 0 2 1 2; }
+    """
+
+    def __init__(self, text: str, keys: Sequence[tuple[str, str]]) -> None:
         super().__init__()
         self._text = text
+        self._keys = keys
 
     def compose(self) -> ComposeResult:
-        """The help as Markdown."""
+        """The help as Markdown, then the keys, of which there are too many for a widget each."""
         with Vertical() as box:
             box.border_title = "Help"
             box.border_subtitle = "Esc close"
             with VerticalScroll():
-                yield Markdown(self._text, open_links=False)
+                yield Markdown(f"{self._text}\n\n## Keys here", open_links=False)
+                keys = Table.grid(padding=(0, 2))
+                for key, what in self._keys:
+                    keys.add_row(Text(key, "bold", no_wrap=True), Text(what))
+                yield Static(keys, id="help-keys")
 
 
 class LogsModal(Modal[None]):

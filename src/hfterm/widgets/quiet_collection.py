@@ -21,6 +21,10 @@ OFTEN = 10
 QUIET, LATEST = 1.0, 10.0
 """Seconds without a key after which it is a good moment, and after which it is done anyway."""
 
+MUCH = 50
+"""As many, as when windows come and go, of which it is done at once: memory never shrinks back to
+where it was before a heap of garbage."""
+
 KEPT = 60.0
 """Seconds after which freed memory is returned even while somebody types: it takes some 20 ms."""
 
@@ -41,9 +45,10 @@ class QuietCollection:
     def look(self) -> bool:
         """Collect if there may be much and the moment is good. Whether it did."""
         now = time.monotonic()
-        due = gc.get_count()[2] >= OFTEN
+        waiting = gc.get_count()[2]
         quiet = now - self._last_key() >= QUIET
-        if not due or (not quiet and now - self._last < LATEST):
+        early = not quiet and now - self._last < LATEST
+        if waiting < OFTEN or (early and waiting < MUCH):
             return False
         self._last = now
         gc.collect()
