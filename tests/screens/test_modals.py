@@ -151,7 +151,7 @@ async def test_code_is_saved_but_not_over_a_file(make_app: MakeApp, tmp_path: Pa
 @pytest.mark.parametrize("key", ["f1", "question_mark"])
 async def test_help_lists_the_keys(make_app: MakeApp, key: str) -> None:
     app = make_app()
-    async with app.run_test(size=(120, 50)) as pilot:
+    async with app.run_test(size=(120, 100)) as pilot:
         await ready(pilot)
         grid(app).focus()
         await pilot.press(key)
