@@ -175,7 +175,7 @@ def commands_page() -> str:
         NOTE,
         "What the screens show, for scripts and screen readers. Each takes `--help`. The exit\n"
         "code is 0 when it is done, 1 when it failed (standard error says why and what to do)\n"
-        "and 2 for bad usage.\n",
+        "and 2 for bad usage; 130 after Ctrl+C, 129 when the connection was lost.\n",
     ]
     root = typer.main.get_command(command_line)
     parts += _command(root, None, "hfterm")
