@@ -1,4 +1,4 @@
-"""Write the reference pages from the code: keys, settings, commands, and the doctor's checks.
+"""Write the reference pages from the code: keys, settings, commands, recipes, doctor's checks.
 
     python docs/generate.py            # write them
     python docs/generate.py --check    # say which are stale, and write nothing
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import doctor_page
+import recipe_page
 import typer.main
 from textual.binding import Binding
 from textual.dom import DOMNode
@@ -229,6 +230,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "keys.md": keys_page,
     "settings.md": settings_page,
     "cli.md": commands_page,
+    "recipe.md": lambda: recipe_page.page(NOTE, _table),
     "troubleshooting.md": lambda: doctor_page.page(NOTE),
 }
 

@@ -1,4 +1,4 @@
-"""What a run is to do: model, data, method, hyper-parameters. Plain data; nothing heavy is here.
+"""What a run is to do: model, data, method, hyperparameters. Plain data; nothing heavy is here.
 
 Each field's description says what it is and what is right for it; the messages about a wrong
 value, the form and the documentation are all made from it.
@@ -128,10 +128,15 @@ class MethodPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """``[method]``: every weight (``full``), an adapter (``lora``), one on a quantized base.
 
     Attributes:
+        name: ``full`` trains every weight, ``lora`` an adapter, ``qlora`` one on a quantized base.
         r: rank of the adapter.
         alpha: its scale is alpha / r (alpha / √r with `rslora`).
+        dropout: share of the adapter's input that is dropped while training.
         target_modules: names of the linear modules it is put on, or ``all-linear``; empty for
             those that peft has for the architecture.
+        bias: which biases are trained besides.
+        rslora: rank-stabilized scale (Kalajdzievski 2023, arXiv:2312.03732).
+        dora: weights split into magnitude and direction (Liu et al. 2024, arXiv:2402.09353).
         quant: what ``qlora`` keeps the base in.
     """
 
@@ -153,17 +158,29 @@ class TrainingPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """``[training]``. What is not here is as in `transformers.TrainingArguments`.
 
     Attributes:
+        epochs: passes over the training rows.
         max_steps: optimizer steps; 0 leaves it to `epochs`.
         batch_size: rows a process takes at once.
+        eval_batch_size: rows that are evaluated at once.
         accumulate: batches whose gradients make one step.
+        learning_rate: at its highest.
+        scheduler: how the learning rate goes down from there.
         warmup: steps until the full learning rate; below 1 a share of all.
+        weight_decay: of the optimizer.
+        max_grad_norm: to which the norm of all gradients is clipped; 0 is not at all.
+        optimizer: by its name in ``optim``.
         log_every: steps between two rows of metrics.
         eval_every: steps between two evaluations; 0 is after each epoch.
         save_every: steps between two checkpoints; 0 is after each epoch.
         keep: checkpoints that are kept, the best one besides.
         metric: which decides what is the best; empty for the task's first.
         early_stopping: evaluations without a better one after which the run ends; 0 is never.
+        load_best: the model at the end is that of the best checkpoint, not of the last step.
         precision: ``bf16`` and ``fp16`` are mixed precision.
+        activation_checkpointing: compute activations again in the backward pass: less memory, more
+            time.
+        seed: of a new head, the order of rows and dropout.
+        workers: processes that prepare batches; 0 is the training's own.
         on_nan: what a loss that is no number does.
         processes: more than one are started by ``accelerate launch``.
         accelerate_config: its config file: GPUs, FSDP, DeepSpeed, other machines.
@@ -204,6 +221,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Everything a run needs to be done again.
 
     Attributes:
+        name: what the run is called.
+        task: what is trained, which decides what is read of a row.
         prompts: texts that the model is asked at each evaluation.
         folds: k of a k-fold cross-validation over the training split; 0 is none.
         fold: which of them this run leaves out and evaluates on, from 1; 0 in a recipe that is
