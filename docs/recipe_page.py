@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Callable, Iterable
 
 from hfterm.settings_fields import toml_value
@@ -42,16 +40,6 @@ HEADS = {
 }
 
 
-def what_keys_are(part: type) -> dict[str, str]:
-    """A key's meaning, as the docstring of its table has it."""
-    doc = inspect.getdoc(part) or ""
-    _, _, attributes = doc.partition("Attributes:\n")
-    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE)
-    return {
-        name: " ".join(text.split()).removesuffix(".").replace("``", "`") for name, text in found
-    }
-
-
 def tasks_table(table: Table) -> str:
     """What each task loads, reads and is judged by."""
     rows: list[tuple[str, ...]] = []
@@ -72,11 +60,11 @@ def _default(value: object) -> str:
     return "none" if not value else f"`{value}`"
 
 
-def _rows(part: str, meanings: dict[str, str]) -> Iterable[tuple[str, ...]]:
+def _rows(part: str) -> Iterable[tuple[str, ...]]:
     for key, field in fields().items():
         table, _, name = key.rpartition(".")
         if table == part:
-            yield f"`{name}`", _default(field.default), field.expects, meanings.get(name, "")
+            yield f"`{name}`", _default(field.default), field.expects, field.about
 
 
 def page(note: str, table: Table) -> str:
@@ -91,7 +79,7 @@ def page(note: str, table: Table) -> str:
         '`columns = { text = "review", label = "stars" }`.\n',
         tasks_table(table),
     ]
-    for name, part in PARTS.items():
-        rows = list(_rows(name, what_keys_are(part)))
-        parts += [f"## {HEADS[name]}\n", table(("key", "default", "allowed", "what it is"), rows)]
+    for name in PARTS:
+        head = ("key", "default", "allowed", "what it is")
+        parts += [f"## {HEADS[name]}\n", table(head, list(_rows(name)))]
     return "\n".join(parts)

@@ -164,6 +164,21 @@ async def test_help_lists_the_keys(make_app: MakeApp, key: str) -> None:
         await settled(pilot, lambda: len(app.screen_stack) == 1)
 
 
+async def test_help_begins_with_the_field_that_has_the_focus(make_app: MakeApp) -> None:
+    app = make_app(mode="train")
+    async with app.run_test(size=(120, 50)) as pilot:
+        await settled(pilot, lambda: app.screen.query("#recipe-data-eval"), "the form")
+        for name, said in (
+            ("data-eval", "data.eval: the split or slice"),
+            ("also", "as key=value"),
+        ):
+            app.screen.query_one(f"#recipe-{name}", Input).focus()
+            await pilot.press("f1")
+            await settled(pilot, lambda said=said: said in shown(app), said)
+            await pilot.press("escape")
+            await settled(pilot, lambda: len(app.screen_stack) == 1, "the form again")
+
+
 async def test_every_palette_command_runs(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test() as pilot:
@@ -230,7 +245,7 @@ async def test_copy_of_too_much_offers_export(
         assert app._driver is not None
         monkeypatch.setattr(app._driver, "write", written.append)
         await pilot.press("f9")
-        await settled(pilot, lambda: any("Export" in toast for toast in toasts(app)))
+        await settled(pilot, lambda: any("Ctrl+E writes" in toast for toast in toasts(app)))
         assert not osc52_payloads(written)
 
 

@@ -431,3 +431,17 @@ def test_settings_of_the_last_line_are_those_of_the_command() -> None:
     assert set_values({}, ["training.seed=3", "name=x y"]) == {
         "training": {"seed": 3}, "name": "x y",
     }  # fmt: skip
+
+
+async def test_every_field_says_what_it_is() -> None:
+    async with bench() as (_, _, form):
+        texts = {
+            key: str(form.query_one(f"#recipe-{key.replace('.', '-')}").tooltip) for key in SHOWN
+        }
+    assert texts["training.max_steps"] == (
+        "training.max_steps: optimizer steps; 0 leaves it to `epochs`.\nIt takes a whole number "
+        "from 0."
+    )
+    assert texts["method.target_modules"].endswith("Separate several by spaces.")
+    assert texts["method.name"].endswith("one on a quantized base.")
+    assert [key for key, text in texts.items() if text == "None"] == []

@@ -108,8 +108,11 @@ def all_bindings(app: type[App[None]]) -> list[Binding]:
 
 
 def help_text(screen: Screen[object]) -> str:
-    """Markdown: the screen's help, and that of what has the focus and holds it."""
+    """Markdown: help of the focused field, the screen, and what has the focus and holds it."""
     parts: list[str] = []
+    field = screen.focused.tooltip if screen.focused else None
+    if isinstance(field, str):
+        parts.append("## This field\n" + "\n\n".join(field.splitlines()))
     chain = list(screen.focused.ancestors_with_self) if screen.focused else [screen]
     for node in reversed(chain):
         if node.HELP:

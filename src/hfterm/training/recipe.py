@@ -72,10 +72,10 @@ class ModelPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     Attributes:
         ref: starter name, path or hub id.
-        dtype: of the weights while training; ``auto`` is float32, or bfloat16 around 4 bits.
+        dtype: that of the weights while training; ``auto`` is float32, or bfloat16 around 4 bits.
         device: ``auto`` takes the GPU if there is one.
         tokenizer: another model whose tokenizer is used; empty for the model's own.
-        revision: of a hub id.
+        revision: which version of a hub id is taken.
     """
 
     ref: Annotated[str, Meta(min_length=1, description="a starter name, a path or a hub id")]
@@ -92,11 +92,11 @@ class DataPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ref: starter name, hub id, file or glob.
         subset: the configuration of a hub data set that has several.
         train: a split, or a slice of one as `datasets` has them: ``train[:90%]``.
-        eval: the same, of what is evaluated on; empty for no evaluation.
+        eval: the split or slice that is evaluated on; empty for no evaluation.
         shuffle: put the rows in another order before they are sliced, by the seed; files are
             often sorted by label.
         columns: what the data calls the columns that the task reads.
-        labels: of a classification, in the order of their ids; needed where labels are words.
+        labels: the names of the classes in the order of their ids; needed where labels are words.
         max_length: tokens a row is cut to.
         stride: tokens that two windows of a long context share (question answering).
         mask: share of tokens that masked language modelling hides.
@@ -130,11 +130,11 @@ class MethodPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     Attributes:
         name: ``full`` trains every weight, ``lora`` an adapter, ``qlora`` one on a quantized base.
         r: rank of the adapter.
-        alpha: its scale is alpha / r (alpha / √r with `rslora`).
+        alpha: the adapter's scale is alpha / r (alpha / √r with `rslora`).
         dropout: share of the adapter's input that is dropped while training.
-        target_modules: names of the linear modules it is put on, or ``all-linear``; empty for
-            those that peft has for the architecture.
-        bias: which biases are trained besides.
+        target_modules: names of the linear modules that the adapter is put on, or ``all-linear``;
+            empty for those that peft has for the architecture.
+        bias: which biases are trained beside the adapter.
         rslora: rank-stabilized scale (Kalajdzievski 2023, arXiv:2312.03732).
         dora: weights split into magnitude and direction (Liu et al. 2024, arXiv:2402.09353).
         quant: what ``qlora`` keeps the base in.
@@ -163,27 +163,27 @@ class TrainingPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         batch_size: rows a process takes at once.
         eval_batch_size: rows that are evaluated at once.
         accumulate: batches whose gradients make one step.
-        learning_rate: at its highest.
+        learning_rate: the highest that is reached.
         scheduler: how the learning rate goes down from there.
         warmup: steps until the full learning rate; below 1 a share of all.
-        weight_decay: of the optimizer.
-        max_grad_norm: to which the norm of all gradients is clipped; 0 is not at all.
-        optimizer: by its name in ``optim``.
+        weight_decay: how fast the optimizer shrinks weights; 0 is not at all.
+        max_grad_norm: the number to which the norm of all gradients is clipped; 0 is not at all.
+        optimizer: its name in ``TrainingArguments.optim``.
         log_every: steps between two rows of metrics.
         eval_every: steps between two evaluations; 0 is after each epoch.
         save_every: steps between two checkpoints; 0 is after each epoch.
         keep: checkpoints that are kept, the best one besides.
-        metric: which decides what is the best; empty for the task's first.
+        metric: the one that decides what is the best; empty for the task's first.
         early_stopping: evaluations without a better one after which the run ends; 0 is never.
         load_best: the model at the end is that of the best checkpoint, not of the last step.
         precision: ``bf16`` and ``fp16`` are mixed precision.
         activation_checkpointing: compute activations again in the backward pass: less memory, more
             time.
-        seed: of a new head, the order of rows and dropout.
+        seed: what decides a new head, the order of rows and dropout.
         workers: processes that prepare batches; 0 is the training's own.
         on_nan: what a loss that is no number does.
         processes: more than one are started by ``accelerate launch``.
-        accelerate_config: its config file: GPUs, FSDP, DeepSpeed, other machines.
+        accelerate_config: the config file of accelerate: GPUs, FSDP, DeepSpeed, other machines.
     """
 
     epochs: Positive = 1
@@ -225,7 +225,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         task: what is trained, which decides what is read of a row.
         prompts: texts that the model is asked at each evaluation.
         folds: k of a k-fold cross-validation over the training split; 0 is none.
-        fold: which of them this run leaves out and evaluates on, from 1; 0 in a recipe that is
+        fold: which of the folds this run leaves out and evaluates on, from 1; 0 in a recipe that is
             not yet one run.
         compare: methods that are each run: a recipe with it, or with `folds`, is several runs.
         group: what the runs of one recipe have in common.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ class RecipeField(NamedTuple):
         expects: what is right for it, in words.
         choices: the values there are; empty when any is possible.
         default: None where there is none.
+        about: what it is, as the docstring of its table says.
     """
 
     key: str
@@ -52,12 +54,14 @@ class RecipeField(NamedTuple):
     choices: tuple[str, ...]
     default: object
     type: object
+    about: str
 
 
 def fields() -> dict[str, RecipeField]:
     """Every key there is, in the order of the file."""
     found: dict[str, RecipeField] = {}
     for table, part in PARTS.items():
+        about = _about(part)
         for field in msgspec.structs.fields(part):
             if not table and field.name in PARTS:
                 continue
@@ -66,9 +70,18 @@ def fields() -> dict[str, RecipeField]:
             if field.default_factory is not msgspec.NODEFAULT:
                 default = field.default_factory()
             found[key] = RecipeField(
-                key, _expects(field.type), _choices(field.type), default, field.type
-            )
+                key, _expects(field.type), _choices(field.type), default, field.type,
+                about.get(field.name, ""),
+            )  # fmt: skip
     return found
+
+
+def _about(part: type[msgspec.Struct]) -> dict[str, str]:
+    _, _, attributes = (inspect.getdoc(part) or "").partition("Attributes:\n")
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE)
+    return {
+        name: " ".join(text.split()).removesuffix(".").replace("``", "`") for name, text in found
+    }
 
 
 def parse_recipe(text: str, source: str = "The recipe") -> Recipe:

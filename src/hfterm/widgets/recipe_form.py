@@ -78,6 +78,19 @@ FIRST_HELP = {
 }
 
 
+def _help_of(key: str, known: RecipeField | None) -> str:
+    """What a field is called in a recipe, what it is, and what it takes."""
+    if known is None:
+        return FIRST_HELP[key]
+    about = FIRST_HELP.get(key) or f"{known.about}."
+    words = f"{key}: {about[0].lower()}{about[1:]}"
+    if key in LISTS:
+        return f"{words}\nSeparate several by spaces."
+    if known.choices or key in FIRST_HELP:  # what it takes is said, or seen
+        return words
+    return f"{words}\nIt takes {known.expects}."
+
+
 def words_of(key: str, value: object) -> str:
     """A value of a recipe as its field shows it."""
     if isinstance(value, bool):
@@ -180,7 +193,7 @@ or can be written into the last line. `F5` checks it against the data and tries 
         else:
             value = words_of(key, known.default) if known is not None else ""
             widget = Field(label, value, placeholder=HINTS.get(key, ""), id=id_)
-            widget.input.tooltip = FIRST_HELP.get(key) or (known.expects if known else None)
+        (widget.input if isinstance(widget, Field) else widget).tooltip = _help_of(key, known)
         widget.set_class(key in WIDE, "-wide")
         return widget
 
