@@ -46,6 +46,7 @@ def attention(
     ] = "ask",
     window: Annotated[int, typer.Option(min=1, help="Which window, with --long window.")] = 1,
     random: Annotated[bool, typer.Option("--random", help="Random weights.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
     tokenizer: Annotated[str, typer.Option(help="Another model's tokenizer.")] = "",
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also open .bin weights, which may run code.")
@@ -62,8 +63,9 @@ def attention(
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace")
     spec = ModelSpec(
-        ref=model, auto="", random=random, tokenizer=tokenizer, allow_pickle=allow_pickle
-    )
+        ref=model, auto="", random=random, device=device, tokenizer=tokenizer,
+        allow_pickle=allow_pickle,
+    )  # fmt: skip
     if allow_code and code_allowed(DescribeModel(spec=spec)):
         spec = msgspec.structs.replace(spec, allow_code=True)
     options = CaptureOptions(target=target, special=not no_special, long=long, window=window - 1)

@@ -234,6 +234,7 @@ def bench_quant(
     ways: Annotated[
         str, typer.Option(help="Ways of loading; the others are compared with the first.")
     ] = (",".join(WAYS)),
+    device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
     text: Annotated[Path | None, typer.Option(help="A text file for perplexity and KL.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=2, help="Tokens to measure speed on.")] = 64,
     as_json: AsJson = False,
@@ -256,8 +257,8 @@ def bench_quant(
         try:
             read = TEXT if text is None else text.read_text("utf-8", "replace")
             return await measure_ways(
-                engine, LlmSpec(ref=model), chosen, lambda _: None, show=printer.show, text=read,
-                new_tokens=max_new_tokens,
+                engine, LlmSpec(ref=model, device=device), chosen, lambda _: None,
+                show=printer.show, text=read, new_tokens=max_new_tokens,
             )  # fmt: skip
         except OSError as error:
             raise HftermError(

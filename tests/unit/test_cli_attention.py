@@ -114,6 +114,7 @@ def test_sides(model_zoo: dict[str, Path]) -> None:
         (("minilm", TEXT, "--layer", "0", "--head", "12"), "There is no head 12"),
         (("minilm", TEXT, "--side", "cross"), "has no cross attention"),
         (("minilm", "word " * 600), "positions for 512"),
+        (("minilm", TEXT, "--device", "cuda:7"), "There is no device 'cuda:7' here."),
         (("nowhere/at-all", TEXT), "nowhere/at-all"),
         (("minilm", TEXT, "--out", "map.bmp"), "map.bmp ends in none of"),
         (("minilm", TEXT, "--out", "no/such/folder.png"), "is no folder"),
