@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,17 @@ def test_the_vocabulary_is_read_once(zoo: dict[str, Path]) -> None:
 def test_cancel(opened: Opened) -> None:
     with pytest.raises(Cancelled):
         search(opened("gpt2"), "a", "regex", job=Job(cancelled=lambda: True))
+
+
+@pytest.mark.parametrize("looks", range(5))
+def test_a_search_that_was_stopped_leaves_the_next_one_whole(
+    looks: int, zoo: dict[str, Path]
+) -> None:
+    left = iter([False] * looks)
+    loaded, fresh = (load_quick(str(zoo["wordpiece-uncased"])) for _ in range(2))
+    with suppress(Cancelled):
+        search(loaded, "a", "text", job=Job(cancelled=lambda: next(left, True)))
+    assert search(loaded, "a", "text") == search(fresh, "a", "text")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -163,16 +163,16 @@ def _entry(loaded: LoadedTokenizer, table: _Table, place: int) -> VocabularyEntr
 
 def _by_text(loaded: LoadedTokenizer, table: _Table, query: str, job: Job) -> list[int]:
     if not table.folded:
-        table.folded = [token.casefold() for token in table.tokens]
+        folded = decoded = [token.casefold() for token in table.tokens]
         job.check()
         if loaded.fast is not None:
             # byte-level pieces are unreadable as they are stored, so their text counts too
-            decoded = loaded.fast.decode_batch(
+            texts = loaded.fast.decode_batch(
                 [[id_] for id_ in table.ids], skip_special_tokens=False
             )
-            table.folded_decoded = [text.casefold() for text in decoded]
-        else:
-            table.folded_decoded = table.folded
+            decoded = [text.casefold() for text in texts]
+        # a search that is stopped before leaves neither
+        table.folded, table.folded_decoded = folded, decoded
         job.check()
     wanted = query.casefold()
     both = zip(table.folded, table.folded_decoded, strict=True)
