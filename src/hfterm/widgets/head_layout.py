@@ -36,7 +36,7 @@ def short_amount(value: float, *, signed: bool = False) -> str:
         text = f"{amount:.1f}"
     elif amount < 999.5:
         text = f"{amount:.0f}"
-    elif amount < 999_500:
+    elif amount < 99_500:
         text = f"{amount / 1000:.0f}k"
     else:
         text = f"1e{len(f'{amount:.0f}') - 1}" if amount < 9.5e9 else "∞"
