@@ -39,7 +39,7 @@ def short_amount(value: float, *, signed: bool = False) -> str:
     elif amount < 99_500:
         text = f"{amount / 1000:.0f}k"
     else:
-        text = f"1e{len(f'{amount:.0f}') - 1}" if amount < 9.5e9 else "∞"
+        text = f"{amount:.0e}".replace("e+0", "e") if amount < 9.5e9 else "∞"
     sign = "−" if value < 0 else "+" if signed and value > 0 else ""
     return sign + text
 
