@@ -85,6 +85,7 @@ class Exchange:
         self.key: FoundKey | None = None
 
     def __enter__(self) -> Self:
+        self._job.check()  # the thread may have sent it before the first look below
         threading.Thread(target=self._receive, name="chat server", daemon=True).start()
         try:
             head = self._item(FIRST_BYTE_SECONDS)
