@@ -16,13 +16,19 @@ from hypothesis import strategies as st
 
 from chat_server import DONE, ChatServer, Reply, chunk, event, listing, refusal, said, usage
 from hfterm.chat.server import ServerBackend
-from hfterm.chat.server_key import FoundKey, key_for
+from hfterm.chat.server_key import FoundKey, find_key
 from hfterm.chat.server_stream import ChatReader, EventParser
 from hfterm.chat.types import Answer, Ask, LlmSpec, Message, Sampling, Token
 from hfterm.errors import HftermError
 from hfterm.job import Job, Progress
 
 KEY = "sk-very-secret-1234567890"
+
+
+def key_for(url: str) -> str | None:
+    """The key itself."""
+    found = find_key(url)
+    return found.value if found else None
 
 
 @pytest.fixture(autouse=True)

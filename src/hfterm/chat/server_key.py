@@ -64,16 +64,6 @@ def origin(url: str) -> str:
     return f"{scheme}://{host}:{port}"
 
 
-def key_for(url: str) -> str | None:
-    """The key for the server at `url`, or None when there is none.
-
-    Raises:
-        HftermError: as for `find_key`.
-    """
-    found = find_key(url)
-    return found.value if found else None
-
-
 def find_key(url: str) -> FoundKey | None:
     """The key for the server at `url`, and where it was found. May wait for the keyring.
 

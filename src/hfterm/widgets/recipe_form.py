@@ -71,8 +71,6 @@ WIDE = frozenset({
 LISTS = frozenset({"data.labels", "method.target_modules", "compare"})
 FIRST_HELP = {
     "also": "Any other key of a recipe, as key=value; several are separated by spaces.",
-    "compare": "Methods that are each run on the same data: full lora qlora.",
-    "folds": "k of a k-fold cross-validation over the training rows: each fold is a run.",
     "prompts": "Texts that the model is asked at each evaluation; separated by ;",
     "data.columns": "What the data calls what the task reads: role=column, separated by spaces.",
 }
