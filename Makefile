@@ -16,6 +16,10 @@ TEST_STAMP := $(VENV)/.test-stamp
 # The tests' own starter kit, so that no test touches the user's.
 TEST_STARTER := $(CURDIR)/.starter
 
+# Screens show paths: what the tests make lies where a path is as long on every machine.
+MAKE_FILES := files=$$(mktemp -d)
+DROP_FILES := rm -rf "$$files"
+
 .PHONY: run test tutorial coverage check soak bench docs clean
 
 # pip compiles what it copies, but not what it links to; unchanged files cost nothing.
@@ -30,15 +34,16 @@ run: $(RUN_STAMP)
 test: $(TEST_STAMP) check
 	$(COMPILE)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder \
-		--ignore=tests/tutorial
+	$(MAKE_FILES) && HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest --basetemp="$$files/t" \
+		-n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/tutorial && $(DROP_FILES)
 
 # The same tests, and which lines and branches of src/ they ran, in all processes.
 coverage: $(TEST_STAMP)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
 	rm -f .coverage .coverage.*
-	HFTERM_STARTER=$(TEST_STARTER) HFTERM_TEST_PATIENCE=120 $(BIN)/pytest -n 2 --dist loadfile \
-		--no-loadscope-reorder --ignore=tests/tutorial --cov --cov-report=term --cov-report=json
+	$(MAKE_FILES) && HFTERM_STARTER=$(TEST_STARTER) HFTERM_TEST_PATIENCE=120 $(BIN)/pytest \
+		--basetemp="$$files/t" -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/tutorial \
+		--cov --cov-report=term --cov-report=json && $(DROP_FILES)
 
 check: $(TEST_STAMP)
 	$(BIN)/ruff check
