@@ -22,6 +22,7 @@ from typing import Self
 
 import psutil
 import pyte
+from pyte.screens import wcwidth
 
 from waiting import Patience
 
@@ -143,7 +144,19 @@ class PtyTerminal:
             new = new[: cut.start()]
         self._shown += len(new)
         self._stream.feed(_UNKNOWN.sub(b"", new))
-        return [line.rstrip() for line in self._screen.display]
+        return [self._line(number).rstrip() for number in range(self._screen.lines)]
+
+    def _line(self, number: int) -> str:
+        """A line as a terminal shows it; pyte's own fails at half of a wide character.
+
+        What is written over the first half leaves the second, which a terminal blanks.
+        """
+        row = self._screen.buffer[number]
+        cells = [row[column].data for column in range(self._screen.columns)]
+        return "".join(
+            cell or ("" if before and wcwidth(before[0]) == 2 else " ")
+            for before, cell in zip(["", *cells], cells, strict=False)
+        )
 
     @property
     def text(self) -> str:
