@@ -190,11 +190,16 @@ async def test_every_button_is_in_sight(make_app: MakeApp, size: tuple[int, int]
             assert word in line
 
 
-async def test_arrows_go_through_the_form_and_what_is_typed_stays(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_arrows_go_through_the_form_and_what_is_typed_stays(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
     app = make_app(mode="train")
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await new_page(pilot)
-        app.screen.query_one("#recipe-name", Input).focus()
+        app.screen.query_one("#train-pages Tabs", Tabs).focus()
+        await pilot.press("down")
+        assert app.focused is app.screen.query_one("#recipe-name")
         await pilot.press("end", *"-2", "down")
         assert app.focused is app.screen.query_one("#recipe-model-ref")
         await pilot.press("down", "down", "up")

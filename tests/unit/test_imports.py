@@ -180,3 +180,5 @@ def test_every_screen_and_focusable_widget_has_help() -> None:
     for cls in checked:
         assert cls.HELP, f"{cls.__qualname__} has no HELP"
         assert cls.HELP.startswith("#"), cls
+        # a sign that begins a line would be drawn as a list's bullet
+        assert "\n+ " not in cls.HELP, cls

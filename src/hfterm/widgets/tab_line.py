@@ -7,6 +7,9 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Tabs
 
+FORM = 8
+"""Lines of fields above a table that are a form, which is entered at its first field."""
+
 
 class TabLine(Tabs):
     """Tabs; `↓` goes into the page of the one that is open."""
@@ -19,12 +22,14 @@ class TabLine(Tabs):
     ]  # fmt: skip
 
     def action_into(self) -> None:
-        """Give the focus to the page: to its table rather than to the fields above."""
+        """Give the focus to the page: to its table rather than to a few fields above."""
         chain = self.screen.focus_chain
         after = [
             widget for widget in chain[chain.index(self) + 1 :] if self.parent in widget.ancestors
         ]
-        tall = (widget for widget in after if widget.size.height > 1)
-        there = next(tall, after[0] if after else None)
-        if there is not None:
-            there.focus()
+        if not after:
+            return
+        first = after[0]
+        near = first.region.y + FORM
+        tall = (widget for widget in after if widget.size.height > 1 and widget.region.y < near)
+        next(tall, first).focus()

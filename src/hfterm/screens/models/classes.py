@@ -25,10 +25,10 @@ class ClassesPage(ModelPage):
     HELP = """\
 ## Classes
 Each task, its Auto class, the class it chooses for this model, and the report that loading the
-checkpoint into it would give (from the meta device: no weights are read). ✓ complete: use it.
-+ new head: train it first. ≠ mismatched: the shapes differ. ○ no weights here. Under the table
-the row's report in words. `Enter` chooses the class for the other tabs; `labels` asks how it
-would be with so many labels.
+checkpoint into it would give (from the meta device: no weights are read). ✓ complete: use it; + new
+head: train it first; ≠ mismatched: the shapes differ; ○ no weights here. Under the table the row's
+report in words. `Enter` chooses the class for the other tabs; `labels` asks how it would be with so
+many labels.
 """
 
     def body(self) -> ComposeResult:
