@@ -30,12 +30,16 @@ run: $(RUN_STAMP)
 	@$(BIN)/hfterm starter minilm >/dev/null || true  # without a registry the app says what to do
 	@$(BIN)/hfterm
 
-# The files with long tests are collected first, so that the short ones fill what is left.
+# The files with long tests are collected first, so that the short ones fill what is left. What
+# fails beside others is run once more alone, as CPython's own tests are: what fails twice fails.
 test: $(TEST_STAMP) check
 	$(COMPILE)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
-	$(MAKE_FILES) && HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest --basetemp="$$files/t" \
-		-n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/tutorial && $(DROP_FILES)
+	@$(MAKE_FILES) && export HFTERM_STARTER=$(TEST_STARTER) && \
+	pytest="$(BIN)/pytest --basetemp=$$files/t --ignore=tests/tutorial" && { \
+	$$pytest -n 2 --dist loadfile --no-loadscope-reorder || { \
+		[ $$? = 1 ] && echo "=== Once more, alone: what failed ===" && \
+		$$pytest --last-failed --last-failed-no-failures none; }; } && $(DROP_FILES)
 
 # The same tests, and which lines and branches of src/ they ran, in all processes.
 coverage: $(TEST_STAMP)
