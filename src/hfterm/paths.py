@@ -93,6 +93,11 @@ def home_relative(path: Path) -> str:
         return str(path)
 
 
+def short_ref(ref: str) -> str:
+    """A reference as a person reads it: a path under the home folder begins with ``~``."""
+    return home_relative(Path(ref)) if ref.startswith("/") else ref
+
+
 def expanded(path: str | Path) -> Path:
     """A path with the home folder for ``~``. As in a shell, ``~nobody`` stays what it is."""
     try:

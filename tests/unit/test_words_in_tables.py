@@ -116,6 +116,14 @@ def test_revisions_beside_the_one_that_is_used_are_counted() -> None:
     assert "abcdef1 +2" in two
 
 
+def test_a_path_at_home_is_short_where_it_is_read_and_whole_where_it_is_exported() -> None:
+    path = str(Path.home() / "runs/one/model")
+    rows = LibraryRows([thing(ref=path), thing(ref="/else/where"), thing(ref="lab/one")])
+    names = [rows.row(index)[0].text.strip() for index in range(3)]
+    assert names == ["~/runs/one/model", "/else/where", "lab/one"]
+    assert rows.values(0)[0] == path
+
+
 def test_a_column_without_values_has_no_numbers() -> None:
     empty = ColumnFacts(
         name="note", kind="empty", present=0, missing=4, distinct=0, least=None, mean=None,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from hfterm.library.data_preview import DISTINCT, ColumnFacts, DataPage
 from hfterm.library.types import LibraryFile, LibraryItem
+from hfterm.paths import short_ref
 from hfterm.text import displayable, elide_middle
 from hfterm.widgets.data_grid import Cell, GridColumn, Rows, Value
 
@@ -47,7 +48,7 @@ class LibraryRows:
         look = _flag(item)
         mark = look.text[:2]
         return (
-            Cell(f"{mark}{elide_middle(displayable(item.ref), NAME - 2)}", look.tone),
+            Cell(f"{mark}{elide_middle(displayable(short_ref(item.ref)), NAME - 2)}", look.tone),
             Cell(item.kind, "dim"),
             Cell(f"{item.size / 1e6:,.1f}"),
             Cell(day(item.used), "dim"),

@@ -17,7 +17,7 @@ from textual.widgets import Input, Label, Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
 from hfterm.engine.requests import KnownModel
-from hfterm.paths import expanded
+from hfterm.paths import expanded, short_ref
 from hfterm.text import displayable, elide_middle, foreign
 
 T = TypeVar("T")
@@ -280,7 +280,7 @@ class ModelPicker(Modal[str]):
         return [
             Option(
                 Content.assemble(
-                    foreign(elide_middle(displayable(known.ref), 44)),
+                    foreign(elide_middle(displayable(short_ref(known.ref)), 44)),
                     "  ",
                     foreign(
                         f"{known.origin} · {known.about}" if known.about else known.origin, "dim"
