@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 # Two tests at once share the cores; threads that wait by spinning would take them from each other.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores, and one: one each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores: one each
 
 import pytest
 
@@ -64,11 +64,6 @@ CLEARED = (
     "PIP_NO_INDEX",
     "PIP_CONFIG_FILE",
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The ten minutes of the soak come first: one process has them, and the rest is shared."""
-    items.sort(key=lambda item: item.path.name != "test_soak.py")
 
 
 @pytest.fixture(autouse=True)
