@@ -343,8 +343,9 @@ class Soak:
                 pressed = len(self.terminal.raw)
                 self.terminal.send("\x1b1")
             self.look()
-            if self.terminal.quiet(1) == 0:
-                self.terminal.send(ESCAPE)  # a window that was left open on Tokenize
+            # it need not be quiet: where a run trains, the line below is drawn each second
+            self.terminal.quiet(1)
+            self.terminal.send(ESCAPE)  # a window that was left open on Tokenize
 
     def check(self) -> None:
         """Whether it answers, what it takes, and whether what was kept is kept."""
