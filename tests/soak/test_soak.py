@@ -345,7 +345,8 @@ class Soak:
             self.look()
             # it need not be quiet: where a run trains, the line below is drawn each second
             self.terminal.quiet(1)
-            self.terminal.send(ESCAPE)  # a window that was left open on Tokenize
+            if not tabs.search(self.terminal.text):
+                self.terminal.send(ESCAPE)  # a window that was left open on Tokenize
 
     def check(self) -> None:
         """Whether it answers, what it takes, and whether what was kept is kept."""

@@ -289,7 +289,7 @@ class ModelPicker(Modal[str]):
                 id=str(index),
             )
             for index, known in enumerate(self._known)
-            if query.lower() in known.ref.lower()
+            if query.lower() in f"{known.ref}\n{short_ref(known.ref)}".lower()
         ]
 
     def on_input_changed(self, event: Input.Changed) -> None:
