@@ -87,6 +87,19 @@ async def test_what_the_picker_opens(keys: list[str], typed: str, answer: str) -
         assert app.answers == [answer]
 
 
+async def test_the_picker_finds_a_path_at_home_as_it_shows_it() -> None:
+    path = str(Path.home() / "models/one")
+    app = Bench()
+    async with app.run_test() as pilot:
+        app.ask(ModelPicker([*KNOWN, KnownModel(path, "run", "")], "minilm"))
+        await pilot.pause()
+        app.screen.query_one(Input).value = "~/mod"
+        await pilot.pause()
+        await pilot.press("down", "enter")
+        await until(lambda: app.answers, "an answer")
+        assert app.answers == [path]
+
+
 async def test_a_name_that_was_typed_and_deleted_opens_the_first_again() -> None:
     app = Bench()
     async with app.run_test() as pilot:
