@@ -46,7 +46,7 @@ def attention(
     ] = "ask",
     window: Annotated[int, typer.Option(min=1, help="Which window, with --long window.")] = 1,
     random: Annotated[bool, typer.Option("--random", help="Random weights.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 …")] = "auto",
     tokenizer: Annotated[str, typer.Option(help="Another model's tokenizer.")] = "",
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also open .bin weights, which may run code.")

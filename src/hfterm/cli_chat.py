@@ -64,7 +64,7 @@ def chat(
     url: Annotated[
         str, typer.Option(help="Of a server that speaks OpenAI's API, with its /v1.")
     ] = "",
-    device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 …")] = "auto",
     context: Annotated[int, typer.Option(min=0, help="Tokens of the context; 0: all.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="The most tokens to generate.")] = 512,
     temperature: Annotated[float, typer.Option(min=0, help="0 is greedy.")] = 0.7,
@@ -234,7 +234,7 @@ def bench_quant(
     ways: Annotated[
         str, typer.Option(help="Ways of loading; the others are compared with the first.")
     ] = (",".join(WAYS)),
-    device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 …")] = "auto",
     text: Annotated[Path | None, typer.Option(help="A text file for perplexity and KL.")] = None,
     max_new_tokens: Annotated[int, typer.Option(min=2, help="Tokens to measure speed on.")] = 64,
     as_json: AsJson = False,

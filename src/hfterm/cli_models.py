@@ -176,7 +176,7 @@ def predict(
     num_labels: Annotated[int | None, typer.Option(min=1, help="Labels of a new head.")] = None,
     dtype: Annotated[Dtype, typer.Option(help="Of the weights.")] = Dtype.AUTO,
     quantization: Annotated[Quantization, typer.Option(help="Of the weights.")] = Quantization.NONE,
-    device: Annotated[str, typer.Option(help="cpu, cuda:0 …")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 …")] = "auto",
     tokenizer: Annotated[str, typer.Option(help="Another model's tokenizer.")] = "",
     random: Annotated[bool, typer.Option("--random", help="Random weights.")] = False,
     file: Annotated[str, typer.Option(help="Predict every row of a data set or file.")] = "",

@@ -505,7 +505,7 @@ async def test_the_lab_measures_every_way(make_app: MakeApp, tiny: Path, tmp_pat
         # and the load window recommends by it
         speeds = screen(app).session
         assert speeds is not None
-        assert {"float32", "bfloat16", "int8"} == set(speeds.measured.of(str(tiny), "cpu"))
+        assert {"float32", "bfloat16", "int8"} == set(speeds.measured.of(str(tiny), "auto"))
 
 
 async def test_another_way_of_loading_takes_the_place_of_the_one_under_way(

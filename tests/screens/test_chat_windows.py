@@ -259,5 +259,5 @@ async def test_the_load_window_says_which_field_is_wrong_and_measures_once(
         await settled(pilot, lambda: app.screen is screen(app))
         assert session(app).spec == before
         assert all(
-            isinstance(each, Speed) for each in session(app).measured.of("x", "cpu").values()
+            isinstance(each, Speed) for each in session(app).measured.of("x", "auto").values()
         )

@@ -234,6 +234,30 @@ def test_any_tokens_give_what_decoding_gives(starter_kit: Path, data: st.DataObj
     assert joined(FastDecoder(tokenizer.backend_tokenizer, ()), ids) == expected
 
 
+@settings(deadline=None, max_examples=150)
+@given(data=st.data())
+def test_bytes_that_are_no_letters_any_more_are_told(
+    zoo: dict[str, Path], data: st.DataObject
+) -> None:
+    """Llama's vocabulary has a token for each byte; with the next ones it can be another letter."""
+    tokenizer = _tokenizer(str(zoo["llama"]))
+    bytes_ = tokenizer.convert_tokens_to_ids([f"<0x{byte:02X}>" for byte in range(256)])
+    words = tokenizer.encode("they sat, they saw", add_special_tokens=False)
+    ids = data.draw(st.lists(st.sampled_from(bytes_ * 2 + words * 20), max_size=12), "ids")
+    shown = joined(FastDecoder(tokenizer.backend_tokenizer, ()), ids)
+    whole = tokenizer.decode(ids, skip_special_tokens=True)
+    assert shown == whole or "\ufffd" in whole
+
+
+def test_a_letter_that_was_shown_stays_and_the_rest_is_told_anew(zoo: dict[str, Path]) -> None:
+    tokenizer = _tokenizer(str(zoo["llama"]))
+    ids = tokenizer.convert_tokens_to_ids(["<0x3E>", "<0x80>"])
+    ids += tokenizer.encode("they", add_special_tokens=False)
+    assert tokenizer.decode(ids).startswith("\ufffd\ufffd")
+    decoder = FastDecoder(tokenizer.backend_tokenizer, ())
+    assert [decoder.step(id_) for id_ in ids] == [">", "", "\ufffd they"]
+
+
 @pytest.mark.parametrize("kind", [FastDecoder, SlowDecoder])
 def test_what_stood_before_is_not_given_again(
     tokenizer,
@@ -456,20 +480,20 @@ NOTE = AnswerNote(tokens=LEAST, ttft=1.0, seconds=2.0, stop_reason="length")
 def test_speeds_are_kept_by_model_device_and_way(tmp_path: Path) -> None:
     file = tmp_path / "new" / "speeds.json"
     measured = Measured(file)
-    assert measured.of("m", "cpu") == {}
+    assert measured.of("m", "auto") == {}
     spec = LlmSpec(ref="m", quantization="nf4")
     measured.note(spec, NOTE, 7)
     measured.note(LlmSpec(ref="m"), NOTE, 8)
     measured.note(LlmSpec(ref="m", device="cuda:0"), NOTE, 9)
     measured.note(LlmSpec(ref="m", engine="llama.cpp"), NOTE, 10)
-    assert Measured(file).of("m", "cpu") == {
+    assert Measured(file).of("m", "auto") == {
         "nf4": Speed(LEAST - 1, 1.0, 7),
         "auto": Speed(LEAST - 1, 1.0, 8),
         "llama.cpp": Speed(LEAST - 1, 1.0, 10),
     }
     assert [*measured.of("m", "cuda:0")] == ["auto"]
     measured.note(spec, msgspec.structs.replace(NOTE, seconds=3.0), 11)  # the last one counts
-    assert measured.of("m", "cpu")["nf4"] == Speed((LEAST - 1) / 2, 1.0, 11)
+    assert measured.of("m", "auto")["nf4"] == Speed((LEAST - 1) / 2, 1.0, 11)
     assert [path.name for path in file.parent.iterdir()] == ["speeds.json"]
 
 
@@ -477,7 +501,7 @@ def test_a_speed_is_that_of_the_weights_own_dtype_when_none_was_asked_for(tmp_pa
     measured = Measured(tmp_path / "speeds.json")
     measured.note(LlmSpec(ref="m"), NOTE, 1, "bfloat16")
     measured.note(LlmSpec(ref="m", quantization="int8"), NOTE, 2, "bfloat16")
-    assert [*measured.of("m", "cpu")] == ["bfloat16", "int8"]
+    assert [*measured.of("m", "auto")] == ["bfloat16", "int8"]
 
 
 def test_what_the_lab_measured_is_kept(tmp_path: Path) -> None:
@@ -485,7 +509,7 @@ def test_what_the_lab_measured_is_kept(tmp_path: Path) -> None:
     spec = LlmSpec(ref="m")
     measured.note_way(spec, WayResult(way="nf4", tokens_per_s=9.0, ttft_s=0.5, memory=3))
     measured.note_way(spec, WayResult(way="fp4", error="no memory"))
-    assert measured.of("m", "cpu") == {"nf4": Speed(9.0, 0.5, 3)}
+    assert measured.of("m", "auto") == {"nf4": Speed(9.0, 0.5, 3)}
 
 
 def test_a_sampling_is_told_from_another_by_its_fields() -> None:
@@ -517,8 +541,8 @@ def test_what_says_little_is_not_kept(
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"{", b"[]", b'{"m on cpu": 7}', b'{"m on cpu": {"nf4": {"ttft": 1}}}', b"\xff\xfe",
-        b'{"m on cpu": {"nf4": null}}', b"\0" * 100, b"[" * 100_000,
+        b"", b"{", b"[]", b'{"m on auto": 7}', b'{"m on auto": {"nf4": {"ttft": 1}}}', b"\xff\xfe",
+        b'{"m on auto": {"nf4": null}}', b"\0" * 100, b"[" * 100_000,
     ],
     ids=lambda data: ascii(data)[:20],
 )  # fmt: skip
@@ -526,9 +550,9 @@ def test_a_damaged_file_of_speeds_is_an_empty_one(tmp_path: Path, data: bytes) -
     file = tmp_path / "speeds.json"
     file.write_bytes(data)
     measured = Measured(file)
-    assert measured.of("m", "cpu") == {}
+    assert measured.of("m", "auto") == {}
     measured.note(LlmSpec(ref="m"), NOTE, 1)
-    assert [*measured.of("m", "cpu")] == ["auto"]
+    assert [*measured.of("m", "auto")] == ["auto"]
 
 
 def test_a_place_where_no_speeds_can_be_kept_costs_nothing(tmp_path: Path) -> None:
@@ -537,7 +561,7 @@ def test_a_place_where_no_speeds_can_be_kept_costs_nothing(tmp_path: Path) -> No
     for place in (tmp_path / "file" / "speeds.json", tmp_path / "folder"):
         measured = Measured(place)
         measured.note(LlmSpec(ref="m"), NOTE, 1)
-        assert measured.of("m", "cpu") == {}
+        assert measured.of("m", "auto") == {}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 

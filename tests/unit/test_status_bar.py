@@ -40,10 +40,11 @@ MODEL = LoadedInfo(
     spec=ModelSpec(ref="minilm"), cls="BertModel", model_type="bert", parameters=22_713_216,
     dtype="float32", footprint=90_000_000, seconds=1.0, verdict="", meaning="", labels=(),
     limit=512, tokenizer="BertTokenizer", source=ModelSource(ref="minilm", kind="starter", path=""),
+    device="cuda:0",
 )  # fmt: skip
 LLM = LlmInfo(
     spec=LlmSpec(ref="smollm2", quantization="nf4"), name="LlamaForCausalLM", dtype="nf4",
-    footprint=96_000_000,
+    footprint=96_000_000, device="cpu",
 )  # fmt: skip
 
 
@@ -56,9 +57,9 @@ def test_it_names_what_is_loaded_and_of_two_only_what_there_is_room_for() -> Non
     bar.show_offer("Tab begins a tour")
     assert told() == " · Tab begins a tour"
     bar.show_loaded(MODEL)
-    assert told() == " · ● float32 90.0 MB cpu BertModel"
+    assert told() == " · ● float32 90.0 MB cuda:0 BertModel"
     bar.show_llm(LLM)
-    assert told() == " · ● float32 90.0 MB cpu · ● chat nf4 96.0 MB cpu"
+    assert told() == " · ● float32 90.0 MB cuda:0 · ● chat nf4 96.0 MB cpu"
     bar.show_offer("")
     bar.show_loaded(None)
     assert told() == " · ● chat nf4 96.0 MB cpu LlamaForCausalLM"

@@ -32,6 +32,7 @@ from hfterm.job import Job
 from hfterm.models.kv_cache import layer_kinds
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
     from transformers.modeling_utils import PreTrainedModel
 
@@ -73,6 +74,10 @@ class Capture:
             )
         self.summary = self._describe(time.monotonic() - began)
 
+    @property
+    def _device(self) -> torch.device:
+        return self.opened.model.device
+
     # -- the pass --------------------------------------------------------------------------------
 
     def _tokens(self, side: Side) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
@@ -84,7 +89,8 @@ class Capture:
 
     def _gather(self, side: Side, heads: int) -> Wanted:
         queries, keys = self._tokens(side)
-        metrics = HeadMetrics(queries, keys, heads, cross=side == "cross")
+        cross = side == "cross"
+        metrics = HeadMetrics(queries, keys, heads, cross=cross, device=self._device)
         self._metrics.setdefault(side, []).append(metrics)
         return Wanted(metrics.see, unit=metrics.rows_per_bin)
 
@@ -128,7 +134,9 @@ class Capture:
             metrics=metrics,
             thumbnails=thumbnails,
             norms={
-                side: Array.of(torch.stack([one.float().norm(dim=1) for one in states]).numpy())
+                side: Array.of(
+                    torch.stack([one.float().norm(dim=1) for one in states]).cpu().numpy()
+                )
                 for side, states in hidden.items()
             },
             hidden={side: (1, *states[0].shape) for side, states in hidden.items()},
@@ -191,20 +199,24 @@ class Capture:
         return AttentionMap(which, Array.of(weights.numpy()))
 
     def weights(self, which: Which, *, bits: bool = False, job: Job | None = None) -> Tensor:
-        """float32[query, key], or with `bits` uint8[query, key] (√weight × 255).
+        """float32[query, key], or with `bits` uint8[query, key] (√weight × 255), in main memory.
 
         Raises:
             HftermError: there is no such layer or head, or too many tokens for a rollout.
         """
+        return self._weights(which, job or Job(), bits=bits).cpu()
+
+    def _weights(self, which: Which, job: Job, *, bits: bool = False) -> Tensor:
+        """As `weights`, where the model is."""
         import torch
 
-        job = job or Job()
         layers = self._check(which)
         queries, keys = self._tokens(which.side)
         if which.rollout:
             return self._rollout(which, job)
         if which.layer is not None:
-            out = torch.zeros(len(queries), len(keys), dtype=torch.uint8 if bits else torch.float32)
+            dtype = torch.uint8 if bits else torch.float32
+            out = torch.zeros(len(queries), len(keys), dtype=dtype, device=self._device)
 
             def see(start: int, weights: Tensor) -> None:
                 job.check()
@@ -216,7 +228,7 @@ class Capture:
 
             self.passed.see(which.side, which.layer, Wanted(see, head=which.head))
             return out
-        total = torch.zeros(len(queries), len(keys))
+        total = torch.zeros(len(queries), len(keys), device=self._device)
 
         def add(start: int, weights: Tensor) -> None:
             job.check()
@@ -230,7 +242,7 @@ class Capture:
         return eight_bits(total) if bits else total
 
     def layer_weights(self, side: Side, layer: int) -> Tensor:
-        """All heads of a layer: float32[heads, query, key]."""
+        """All heads of a layer: float32[heads, query, key], in main memory."""
         import torch
 
         queries, keys = self._tokens(side)
@@ -277,10 +289,10 @@ class Capture:
                 f"Take at most {ROLLOUT:,} tokens, or look at the mean of the layers.",
             )
         last = self.passed.shape(which.side)[0] - 1 if which.layer is None else which.layer
-        rolled = torch.eye(len(queries))
+        rolled = torch.eye(len(queries), device=self._device)
         for layer in range(last + 1):
             job.progress("rollout", layer, last + 1, "layers")
-            mean = self.weights(Which(side=which.side, layer=layer, head=None), job=job)
+            mean = self._weights(Which(side=which.side, layer=layer, head=None), job)
             mean.mul_(0.5).diagonal().add_(0.5)
             rolled = mean @ rolled
         return rolled

@@ -43,10 +43,10 @@ def views(capture: Capture, side: Side, layer: int) -> HiddenViews:
     plane, explained = _plane(own)
     return HiddenViews(
         layer=layer,
-        similarity=Array.of((unit @ unit.T).numpy()),
+        similarity=Array.of((unit @ unit.T).cpu().numpy()),
         every=every,
-        layers=Array.of(layers.numpy()),
-        plane=Array.of(plane.numpy()),
+        layers=Array.of(layers.cpu().numpy()),
+        plane=Array.of(plane.cpu().numpy()),
         explained=explained,
     )
 
@@ -136,7 +136,7 @@ def lens(
         layers=tuple(range(len(states))),
         positions=tuple(positions),
         cells=tuple(rows),
-        kl=Array.of(torch.stack(distributions).numpy()),
+        kl=Array.of(torch.stack(distributions).cpu().numpy()),
     )
 
 

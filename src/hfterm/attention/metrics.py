@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hfterm.attention.types import METRICS, Metric, Token
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 SMALL = 48
@@ -40,32 +41,37 @@ class HeadMetrics:
         keys: the tokens of the columns.
         heads: of the layer.
         cross: queries and keys are two texts.
+        device: of the weights.
     """
 
     def __init__(
-        self, queries: Sequence[Token], keys: Sequence[Token], heads: int, *, cross: bool
-    ) -> None:
+        self, queries: Sequence[Token], keys: Sequence[Token], heads: int, *, cross: bool,
+        device: torch.device | str = "cpu",
+    ) -> None:  # fmt: skip
         import torch
 
+        self._device = device
         self._queries, self._keys, self._cross = len(queries), len(keys), cross
         self.rows_per_bin, self._columns_per_bin = bin_size(len(queries)), bin_size(len(keys))
         self.picture = torch.zeros(
-            heads, -(-len(queries) // self.rows_per_bin), -(-len(keys) // self._columns_per_bin)
-        )
+            heads, -(-len(queries) // self.rows_per_bin), -(-len(keys) // self._columns_per_bin),
+            device=device,
+        )  # fmt: skip
         special = [token.special for token in keys]
         self._vectors = torch.tensor(
             [
                 [float(index == 0) for index in range(len(keys))],
                 [float(flag and index > 0) for index, flag in enumerate(special)],
                 [float(is_punctuation(token)) for token in keys],
-            ]
+            ],
+            device=device,
         )
-        self._ids = torch.tensor([token.id for token in keys])
+        self._ids = torch.tensor([token.id for token in keys], device=device)
         self._repeats = not cross and len({token.id for token in keys}) < len(keys)
         self._again = 0
-        self._received = torch.zeros(heads, len(keys))
-        self._first_row = torch.zeros(heads, len(keys))
-        self._sums = {name: torch.zeros(heads) for name in METRICS}
+        self._received = torch.zeros(heads, len(keys), device=device)
+        self._first_row = torch.zeros(heads, len(keys), device=device)
+        self._sums = {name: torch.zeros(heads, device=device) for name in METRICS}
 
     def see(self, start: int, weights: Tensor) -> None:
         """Take in the weights of some queries: float32[heads, queries, keys seen]."""
@@ -90,22 +96,21 @@ class HeadMetrics:
             return
         for name, offset in (("self", 0), ("previous", -1), ("next", 1)):
             self._sums[name] += weights.diagonal(start + offset, 1, 2).sum(1)
-        places = torch.arange(start, start + rows)[:, None]
+        places = torch.arange(start, start + rows, device=self._device)[:, None]
+        all_seen = torch.arange(seen, device=self._device)
         flat = weights.reshape(heads, -1)
-        away = (places - torch.arange(seen)).abs().float()
+        away = (places - all_seen).abs().float()
         self._sums["distance"] += flat @ away.reshape(-1)
         if self._repeats:
             # the key stands behind an earlier occurrence of the query's token
             before = torch.roll(self._ids[:seen], 1)
-            match = (self._ids[start : start + rows, None] == before) & (
-                torch.arange(seen) <= places
-            )
+            match = (self._ids[start : start + rows, None] == before) & (all_seen <= places)
             match[:, 0] = False
             self._again += int(match.any(1).sum())
             self._sums["induction"] += flat @ match.float().reshape(-1)
 
     def result(self) -> dict[Metric, Tensor]:
-        """float32[heads] of each metric."""
+        """float32[heads] of each metric, in main memory."""
         import torch
 
         # the first query has no choice in a causal model; in cross-attention it is as any other
@@ -126,15 +131,17 @@ class HeadMetrics:
             counts |= {"first": every, "punctuation": every}
         nothing = torch.full_like(first, float("nan"))
         return {
-            name: sums[name] / counts[name]
-            if counts[name] and (not self._cross or name in CROSS)
-            else nothing
+            name: (
+                sums[name] / counts[name]
+                if counts[name] and (not self._cross or name in CROSS)
+                else nothing
+            ).cpu()
             for name in METRICS
         }
 
     def thumbnails(self) -> Tensor:
-        """uint8[heads, rows, columns]: √weight × 255."""
-        return eight_bits(self.picture.nan_to_num(0.0))
+        """uint8[heads, rows, columns]: √weight × 255, in main memory."""
+        return eight_bits(self.picture.nan_to_num(0.0)).cpu()
 
 
 def eight_bits(weights: Tensor) -> Tensor:

@@ -52,11 +52,22 @@ class FastDecoder:
 
     def step(self, id_: int) -> str:
         """What the token adds."""
-        text = self._stream.step(self._tokenizer, id_)
         self._kept.append(id_)
+        try:
+            text = self._stream.step(self._tokenizer, id_)
+        except Exception:  # noqa: BLE001 - the library has no class of its own for this
+            # a byte that was a letter is none any more, together with the bytes after it
+            text = self._begin_again()
         if text is not None:
             self._kept.clear()
         return text or ""
+
+    def _begin_again(self) -> str:
+        from tokenizers.decoders import DecodeStream
+
+        self._stream = DecodeStream(skip_special_tokens=True)
+        pieces = [self._stream.step(self._tokenizer, id_) for id_ in self._kept]
+        return "".join(piece for piece in pieces if piece is not None)
 
     def rest(self) -> str:
         """The tokens that gave no whole character."""

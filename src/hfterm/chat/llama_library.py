@@ -19,6 +19,7 @@ from hfterm.chat.types import LlmInfo, LlmSpec, Sampling
 from hfterm.errors import HftermError
 from hfterm.hub import starter
 from hfterm.job import Job
+from hfterm.models.types import AUTO_DEVICE
 from hfterm.sizes import size_text
 from hfterm.system.cgroup import memory_limit
 from hfterm.system.own_memory import own_memory
@@ -270,14 +271,14 @@ def load_gguf(spec: LlmSpec, job: Job) -> tuple[LlmInfo, Loaded]:
     file = find_gguf(spec.ref)
     header = read_header(file)
     context = _context(spec, header)
-    _check(spec, found)
+    on_cpu = _on_cpu(spec, found)
     job.progress(f"loading {file.name}")
     threads = _threads()
     with llama_errors(spec.ref):
         try:
             llama = found.Llama(
                 str(file), n_ctx=context, n_threads=threads, n_threads_batch=threads,
-                n_gpu_layers=0 if spec.device == "cpu" else -1, last_n_tokens_size=context,
+                n_gpu_layers=0 if on_cpu else -1, last_n_tokens_size=context,
                 lora_path=spec.adapter or None, verbose=False,
             )  # fmt: skip
         except TemplateError as error:
@@ -308,6 +309,7 @@ def load_gguf(spec: LlmSpec, job: Job) -> tuple[LlmInfo, Loaded]:
         note=" ".join(notes),
         tokenizer=str(starter.starter_path(spec.ref) or file),
         ends=loaded.ends,
+        device="cpu" if on_cpu else "gpu",
     )
     return info, loaded
 
@@ -342,8 +344,8 @@ def _free_memory() -> int:
     return free if limit is None else max(0, min(free, limit.limit - limit.used))
 
 
-def _check(spec: LlmSpec, found: Library) -> None:
-    """Refuse what llama.cpp would ignore."""
+def _on_cpu(spec: LlmSpec, found: Library) -> bool:
+    """Whether the CPU runs it. Refuses what llama.cpp would ignore."""
     if spec.quantization != "none":
         raise HftermError(
             "quantized-already",
@@ -357,12 +359,14 @@ def _check(spec: LlmSpec, found: Library) -> None:
             "Convert it with llama.cpp's convert_lora_to_gguf.py, or choose the engine "
             "transformers.",
         )
-    if spec.device != "cpu" and not found.llama_supports_gpu_offload():
+    supported = found.llama_supports_gpu_offload()
+    if spec.device not in (AUTO_DEVICE, "cpu") and not supported:
         raise HftermError(
             "no-device",
             f"llama-cpp-python was built without support for {spec.device}.",
-            "Choose cpu, or build it for the device (CMAKE_ARGS, see its README).",
+            "Choose auto or cpu, or build it for the device (CMAKE_ARGS, see its README).",
         )
+    return spec.device == "cpu" or not supported
 
 
 def _threads() -> int:

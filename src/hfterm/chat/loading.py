@@ -20,6 +20,7 @@ from hfterm.job import Job
 from hfterm.models.devices import devices
 from hfterm.models.memory import weight_sizes
 from hfterm.models.opening import concrete_of, find, load_config
+from hfterm.models.placement import device_for
 from hfterm.models.types import ModelSpec
 from hfterm.paths import expanded
 from hfterm.sizes import size_text
@@ -54,7 +55,7 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
         if error.kind != "memory":
             raise
         raise no_memory(spec, job, "Memory ran out") from error
-    check_blocks(opened.model, opened.info.spec)
+    check_blocks(opened)
     tokenizer = opened.text
     context = _context(spec, opened)
     if spec.adapter:
@@ -79,6 +80,7 @@ def load_llm(spec: LlmSpec, job: Job) -> tuple[LlmInfo, OpenModel]:
         tokenizer=str(tokenizer.name_or_path),
         ends=tuple(sorted(ends_of(opened))),
         base=opened.info,
+        device=opened.info.device,
     )
     return info, opened
 
@@ -120,7 +122,7 @@ def no_memory(spec: LlmSpec, job: Job, what: str) -> HftermError:
     return HftermError(
         "memory",
         f"{what} while {spec.ref} was loaded: its weights take {size_text(takes)} that "
-        f"way, and {_room(spec.device)}.",
+        f"way, and {_room(device_for(spec.device))}.",
         remedy,
     )
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from hfterm.models.types import LoadedInfo
+from hfterm.models.types import AUTO_DEVICE, LoadedInfo
 
 Role = Literal["system", "user", "assistant"]
 Engine = Literal["transformers", "llama.cpp", "server"]
@@ -59,7 +59,7 @@ class LlmSpec(msgspec.Struct, frozen=True, kw_only=True):
         dtype: as in `ModelSpec`.
         quantization: by bitsandbytes, while loading.
         double_quant: whether the scales of nf4 and fp4 are quantized as well.
-        device: ``cpu``, ``cuda:0`` …
+        device: as in `ModelSpec`.
         adapter: a LoRA folder to put on top; empty for none.
         context: tokens of the context; 0 for all that the model has positions for.
         url: of the server, with its ``/v1``.
@@ -72,7 +72,7 @@ class LlmSpec(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Quantization = "none"
     double_quant: bool = True
-    device: str = "cpu"
+    device: str = AUTO_DEVICE
     adapter: str = ""
     context: int = 0
     url: str = ""
@@ -97,6 +97,8 @@ class LlmInfo(msgspec.Struct, frozen=True, kw_only=True):
         tokenizer: a reference that the Tokenize screen opens; empty for a server.
         ends: the tokens that end an answer.
         base: how transformers loaded it; None for other engines.
+        device: where it is: ``cpu``, ``cuda:0``, ``gpu`` for whichever llama.cpp takes; empty for a
+            server.
     """
 
     spec: LlmSpec
@@ -112,6 +114,7 @@ class LlmInfo(msgspec.Struct, frozen=True, kw_only=True):
     tokenizer: str = ""
     ends: tuple[int, ...] = ()
     base: LoadedInfo | None = None
+    device: str = ""
 
 
 class Alternative(msgspec.Struct, frozen=True):

@@ -51,8 +51,8 @@ def answer(
     )
     with memory_errors("this context"), torch.no_grad():
         output = opened.model(**prepared.inputs)
-    starts: Tensor = output.start_logits.float()
-    ends: Tensor = output.end_logits.float()
+    starts: Tensor = output.start_logits.float().cpu()
+    ends: Tensor = output.end_logits.float().cpu()
     check_finite(opened, torch.stack([starts, ends]))
     spans: dict[tuple[int, int], float] = {}
     no_answer = math.inf

@@ -27,7 +27,8 @@ def has_tokenizer(folder: str) -> bool:
 def opened(info: LoadedInfo) -> str:
     """Imports, tokenizer and model."""
     # the class that a checkpoint was saved from is none that an Auto class always finds
-    spec = info.spec if info.spec.auto else msgspec.structs.replace(info.spec, auto=info.cls)
+    auto = info.spec.auto or info.cls
+    spec = msgspec.structs.replace(info.spec, auto=auto, device=info.device)
     names = [*load_imports(info.source, spec), "AutoTokenizer", "logging"]
     return (
         "import inspect\n\n"

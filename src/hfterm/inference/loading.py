@@ -39,6 +39,7 @@ from hfterm.models.opening import (
 )
 from hfterm.models.opening_errors import NO_MEMORY, explain_loading, out_of_memory
 from hfterm.models.overview import backbone_of
+from hfterm.models.placement import device_for
 from hfterm.models.types import LoadedInfo, LoadingReport, ModelSpec
 from hfterm.models.verdicts import modules_of
 from hfterm.system.own_memory import trim
@@ -110,18 +111,18 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
     source = find(spec.ref, job, whole=not spec.random)
     config = load_config(source, spec.num_labels, allow_code=spec.allow_code)
     cls = concrete_of(spec.auto, config)
-    _check_device(spec.device)
+    device = device_for(spec.device)
     random = spec.random or source.weights == "none"
     job.progress(f"loading {cls.__name__}")
     torch.manual_seed(spec.seed)
     skipped: tuple[str, ...] = ()
     with memory_errors(spec.ref):
         if random:
-            model, report = _random(cls, config, spec), LoadingReport()
+            model, report = _random(cls, config, spec, device), LoadingReport()
         else:
             if spec.quantization != "none":
                 skipped = unquantized_modules(source, cls, config, spec, job)
-            model, report = _pretrained(source, cls, config, spec, skipped, job)
+            model, report = _pretrained(source, cls, config, spec, device, skipped, job)
     model.eval()
     give_back()
     job.progress(f"loading the tokenizer of {spec.ref}")
@@ -150,6 +151,7 @@ def load_model(spec: ModelSpec, job: Job | None = None) -> OpenModel:
         tokenizer=type(tokenizer).__name__ if tokenizer is not None else "",
         source=source,
         skipped=skipped,
+        device=device,
     )
     return OpenModel(info, model, tokenizer)
 
@@ -165,25 +167,6 @@ def give_back() -> None:
     trim()
 
 
-def _check_device(device: str) -> None:
-    import torch
-
-    try:
-        named = torch.device(device)
-        there = named.type == "cpu" or (
-            named.type == getattr(torch.accelerator.current_accelerator(), "type", "")
-            and (named.index or 0) < torch.accelerator.device_count()
-        )
-    except RuntimeError:  # torch knows no such name
-        there = False
-    if not there:
-        raise HftermError(
-            "no-device",
-            f"There is no device {device!r} here.",
-            "Choose cpu, or look at hfterm doctor.",
-        )
-
-
 def _count(weight: object) -> int:
     """Values that a parameter stands for; a packed 4-bit weight knows its own shape."""
     from torch import nn
@@ -195,7 +178,7 @@ def _count(weight: object) -> int:
 
 
 def _random(
-    cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec
+    cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec, device: str
 ) -> PreTrainedModel:
     import torch
 
@@ -218,12 +201,12 @@ def _random(
             f"{cls.__name__} can't be built from this config: {error}",
             "Set the field that it names.",
         ) from error
-    return placed(model, spec.device)
+    return placed(model, device)
 
 
 def _pretrained(
     source: ModelSource, cls: type[PreTrainedModel], config: PreTrainedConfig, spec: ModelSpec,
-    skipped: tuple[str, ...], job: Job,
+    device: str, skipped: tuple[str, ...], job: Job,
 ) -> tuple[PreTrainedModel, LoadingReport]:  # fmt: skip
     import torch
 
@@ -231,7 +214,7 @@ def _pretrained(
     if spec.dtype != "auto":
         told["dtype"] = getattr(torch, spec.dtype)
     if spec.quantization != "none":
-        told |= _quantized(spec, skipped)
+        told |= _quantized(spec, device, skipped)
     with reading(source, job):
         try:
             loaded = cast(
@@ -245,8 +228,8 @@ def _pretrained(
     if source.base:
         base = find(source.base, job)
         report = with_base(model, report, dry_run(base, cls, config, spec, job)[1])
-    if spec.quantization == "none" and spec.device != "cpu":
-        model = placed(model, spec.device)
+    if spec.quantization == "none" and device != "cpu":
+        model = placed(model, device)
     return model, report
 
 
@@ -254,7 +237,7 @@ BLOCK, ROWS = 64, 32
 """Inputs, unless a weight says otherwise, and outputs of a layer that are packed at a time."""
 
 
-def check_blocks(model: PreTrainedModel, spec: ModelSpec) -> None:
+def check_blocks(opened: OpenModel) -> None:
     """Refuse to run what bitsandbytes would fail at with the first text.
 
     Where the processor has bfloat16 of its own, 4-bit weights are packed anew before they are first
@@ -263,11 +246,12 @@ def check_blocks(model: PreTrainedModel, spec: ModelSpec) -> None:
     Raises:
         HftermError: a layer is too narrow.
     """
-    if spec.quantization not in ("nf4", "fp4") or spec.device != "cpu":
+    spec = opened.info.spec
+    if spec.quantization not in ("nf4", "fp4") or opened.info.device != "cpu":
         return
     from bitsandbytes.nn.modules import Linear4bit, Params4bit
 
-    for name, layer in model.named_modules():
+    for name, layer in opened.model.named_modules():
         if not isinstance(layer, Linear4bit) or not layer.support_avx512bf16_for_cpu:
             continue
         state = cast("Params4bit", layer.weight).quant_state
@@ -303,7 +287,7 @@ def unquantized_modules(
     return tuple(sorted({*_new_modules(report), *output_names(model)}))
 
 
-def _quantized(spec: ModelSpec, skipped: tuple[str, ...]) -> dict[str, object]:
+def _quantized(spec: ModelSpec, device: str, skipped: tuple[str, ...]) -> dict[str, object]:
     import logging
 
     import torch
@@ -322,7 +306,7 @@ def _quantized(spec: ModelSpec, skipped: tuple[str, ...]) -> dict[str, object]:
             llm_int8_skip_modules=list(skipped),
         )
     dtype = torch.bfloat16 if spec.dtype == "auto" else getattr(torch, spec.dtype)
-    return {"quantization_config": how, "device_map": {"": spec.device}, "dtype": dtype}
+    return {"quantization_config": how, "device_map": {"": device}, "dtype": dtype}
 
 
 def _new_modules(report: LoadingReport) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from hfterm.hub.model_source import ModelSource
-from hfterm.models.types import ModelSpec
+from hfterm.models.types import AUTO_DEVICE, ModelSpec
+
+ANY_DEVICE = 'torch.accelerator.current_accelerator(check_available=True) or "cpu"'
+"""What `AUTO_DEVICE` is in a script."""
 
 
 def source_of(source: ModelSource) -> str:
@@ -71,7 +74,10 @@ def load_lines(source: ModelSource, spec: ModelSpec, skipped: tuple[str, ...] = 
     """``model = …``, as hfterm loads it."""
     auto = spec.auto or "AutoModel"
     seed = f"torch.manual_seed({spec.seed})\n"
-    move = f'model = model.to("{spec.device}")\n' if spec.device != "cpu" else ""
+    before, device = "", repr(spec.device)
+    if spec.device == AUTO_DEVICE:
+        before, device = f"device = {ANY_DEVICE}\n", "device"
+    move = f"model = model.to({device})\n" if spec.device != "cpu" else ""
     if spec.random or source.weights == "none":
         dtype = "" if spec.dtype == "auto" else f", dtype=torch.{spec.dtype}"
         built = (
@@ -79,19 +85,19 @@ def load_lines(source: ModelSource, spec: ModelSpec, skipped: tuple[str, ...] = 
             if auto.startswith("AutoModel")
             else f"{auto}(config)"
         )
-        return f"{config_lines(source, spec.num_labels)}{seed}model = {built}\n{move}model.eval()\n"
+        before += config_lines(source, spec.num_labels)
+        return f"{before}{seed}model = {built}\n{move}model.eval()\n"
     extra: list[str] = []
-    before = ""
     if spec.ignore_mismatched:
         extra.append("ignore_mismatched_sizes=True")
     if spec.quantization == "none":
         extra.append('dtype="auto"' if spec.dtype == "auto" else f"dtype=torch.{spec.dtype}")
     else:
         dtype = "bfloat16" if spec.dtype == "auto" else spec.dtype
-        before = quantization_lines(spec, skipped)
+        before += quantization_lines(spec, skipped)
         extra += [
             "quantization_config=quantization",
-            f'device_map={{"": {spec.device!r}}}',
+            f'device_map={{"": {device}}}',
             f"dtype=torch.{dtype}",
         ]
         move = ""

@@ -241,6 +241,10 @@ class ModelComparison(msgspec.Struct, frozen=True):
     sources: tuple[ModelSource, ModelSource] | None = None
 
 
+AUTO_DEVICE = "auto"
+"""The accelerator if there is one, else the CPU."""
+
+
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A model as it is to be loaded: which class, and how.
 
@@ -250,7 +254,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
         dtype: ``auto`` (as stored), ``float32``, ``bfloat16`` or ``float16``.
         quantization: by bitsandbytes, while loading.
         double_quant: whether the scales of nf4 and fp4 are quantized as well.
-        device: ``cpu``, ``cuda:0`` …
+        device: ``auto`` (the GPU if there is one), ``cpu``, ``cuda:0`` …
         random: all weights at random from the config, none from the checkpoint.
         num_labels: labels of a classification head; None for the config's.
         seed: of whatever starts at random, so that a new head is the same each time.
@@ -265,7 +269,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     quantization: Literal["none", "int8", "nf4", "fp4"] = "none"
     double_quant: bool = True
-    device: str = "cpu"
+    device: str = AUTO_DEVICE
     random: bool = False
     num_labels: int | None = None
     seed: int = 0
@@ -291,6 +295,7 @@ class LoadedInfo(msgspec.Struct, frozen=True):
         tokenizer: the class of its tokenizer; empty when it has none.
         source: what a script gives to ``from_pretrained``.
         skipped: modules that quantization left alone.
+        device: where it is: ``cpu``, ``cuda:0`` …
     """
 
     spec: ModelSpec
@@ -307,3 +312,4 @@ class LoadedInfo(msgspec.Struct, frozen=True):
     tokenizer: str
     source: ModelSource
     skipped: tuple[str, ...] = ()
+    device: str = "cpu"

@@ -5,6 +5,7 @@ Imports torch and transformers inside functions: for a process that trains.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, cast
 
 from hfterm.errors import HftermError
@@ -14,6 +15,7 @@ from hfterm.job import Job
 from hfterm.models.lora import linear_modules
 from hfterm.models.opening import arguments, concrete_of, load_config, reading, report_of
 from hfterm.models.opening_errors import explain_loading
+from hfterm.models.placement import device_for
 from hfterm.models.types import LoadingReport, ModelSpec
 from hfterm.training.code_model import adapter_error
 from hfterm.training.recipe import AUTO_CLASSES, MethodPart, Recipe
@@ -95,29 +97,12 @@ def dtype_of(recipe: Recipe) -> torch.dtype:
 
 
 def device_of(recipe: Recipe) -> str:
-    """Where a process that trains alone puts the model.
+    """Where this process puts the model: of several that train, each has a device of its own.
 
     Raises:
         HftermError: there is no such device.
     """
-    import torch
-
-    wanted = recipe.model.device
-    here = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    if wanted == "auto":
-        return str(here) if here is not None and recipe.training.processes == 1 else "cpu"
-    device = torch.device(wanted)
-    there = device.type == "cpu" or (
-        here is not None
-        and device.type == here.type
-        and (device.index or 0) < torch.accelerator.device_count()
-    )
-    if not there:
-        raise HftermError(
-            "no-device", f"There is no device {wanted} here.",
-            "Choose cpu or auto in model.device; hfterm doctor says what there is.",
-        )  # fmt: skip
-    return wanted
+    return device_for(recipe.model.device, int(os.environ.get("LOCAL_RANK", "0")))
 
 
 def _quantized(

@@ -6,7 +6,7 @@ from hfterm.errors import HftermError
 from hfterm.hub.model_refs import resolve_model
 from hfterm.hub.model_source import ModelSource
 from hfterm.inference.code_opening import has_tokenizer
-from hfterm.models.code_parts import source_of
+from hfterm.models.code_parts import ANY_DEVICE, source_of
 from hfterm.models.types import HEADS
 from hfterm.training.loss_scale import COUNTED
 from hfterm.training.recipe import AUTO_CLASSES, Recipe
@@ -131,7 +131,7 @@ def _call(recipe: Recipe, source: ModelSource, *more: str) -> str:
 def _quantization_lines(recipe: Recipe, source: ModelSource) -> str:
     device = repr(recipe.model.device)
     if recipe.model.device == "auto":
-        device = 'torch.accelerator.current_accelerator() or "cpu"'
+        device = ANY_DEVICE
     draft = _call(recipe, source, 'device_map="meta"', "output_loading_info=True")
     told = ["load_in_8bit=True"]
     if recipe.quantization == "nf4":

@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from hfterm.chat.types import LlmSpec
 from hfterm.errors import HftermError
+from hfterm.models.types import AUTO_DEVICE
 from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.numbers import quoted, typed_whole
 
@@ -35,7 +36,7 @@ class ChatLoadForm(Vertical):
             yield Field(
                 "adapter", "", placeholder="an adapter's folder, or nothing", id="chat-adapter"
             )
-            yield Field("device", "cpu", id="chat-device")
+            yield Field("device", AUTO_DEVICE, id="chat-device")
         with Horizontal():
             yield Field("context", "", placeholder="the model's", id="chat-context")
             yield Field("server", "", placeholder="http://127.0.0.1:8000/v1", id="chat-url")
@@ -86,7 +87,7 @@ class ChatLoadForm(Vertical):
                 "quantization": self.query_one("#chat-quantization", Choice).value,
                 "double_quant": self.query_one("#chat-double", Choice).value == "yes",
                 "adapter": self._text("adapter"),
-                "device": self._text("device") or "cpu",
+                "device": self._text("device") or AUTO_DEVICE,
                 "context": context or 0,
                 "url": self._text("url"),
             },

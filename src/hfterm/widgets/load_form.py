@@ -8,7 +8,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input
 
 from hfterm.errors import HftermError
-from hfterm.models.types import ModelSpec
+from hfterm.models.types import AUTO_DEVICE, ModelSpec
 from hfterm.widgets.fields import Choice, Field
 from hfterm.widgets.numbers import quoted, typed_whole
 
@@ -31,7 +31,7 @@ class LoadForm(Vertical):
         with Horizontal():
             yield Choice("dtype", ("auto", "float32", "bfloat16", "float16"), id="load-dtype")
             yield Choice("quantization", ("none", "int8", "nf4", "fp4"), id="load-quantization")
-            yield Field("device", "cpu", id="load-device")
+            yield Field("device", AUTO_DEVICE, id="load-device")
         with Horizontal():
             yield Choice("weights", ("checkpoint", RANDOM), id="load-weights")
             yield Field("labels", "", placeholder="config's", id="load-labels")
@@ -71,7 +71,7 @@ class LoadForm(Vertical):
             {
                 "ref": ref, "auto": auto,
                 "dtype": self._choice("dtype"), "quantization": self._choice("quantization"),
-                "device": self._text("device") or "cpu",
+                "device": self._text("device") or AUTO_DEVICE,
                 "random": self._choice("weights") == RANDOM,
                 "num_labels": labels, "seed": seed,
                 "ignore_mismatched": self._choice("shapes") == "random",

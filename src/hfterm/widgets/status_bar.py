@@ -110,11 +110,11 @@ class StatusBar(Horizontal):
     def _show_models(self) -> None:
         loaded: list[tuple[str, str]] = []
         if (model := self._model) is not None:
-            words = f"● {model.dtype} {size_text(model.footprint)} {model.spec.device}"
+            words = f"● {model.dtype} {size_text(model.footprint)} {model.device}"
             loaded.append((words, model.cls))
         if (llm := self._llm) is not None:
             size = size_text(llm.footprint) if llm.footprint else ""
-            parts = ("● chat", llm.dtype, size, llm.spec.url or llm.spec.device)
+            parts = ("● chat", llm.dtype, size, llm.spec.url or llm.device)
             loaded.append((" ".join(part for part in parts if part), llm.name))
         texts = [f"{words} {cls}" for words, cls in loaded] or [self._offer]
         if len(loaded) > 1:  # there is no room for their classes

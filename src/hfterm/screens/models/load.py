@@ -93,7 +93,7 @@ that process, which frees everything. Predict uses what is loaded here.
         lines = [
             Content.assemble(("loaded  ", "$text-muted"), foreign(info.spec.ref, "bold")),
             foreign(
-                f"{info.cls} · {info.dtype} · {info.spec.device} · {size_text(info.footprint)} · "
+                f"{info.cls} · {info.dtype} · {info.device} · {size_text(info.footprint)} · "
                 f"{parameters_text(info.parameters)} parameters · {info.seconds:.1f} s"
             ),
             foreign(info.meaning, "" if info.verdict == "complete" else "$warning"),
