@@ -108,6 +108,8 @@ class EngineClient:
             "TRANSFORMERS_VERBOSITY": "error",
             "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
             "TOKENIZERS_PARALLELISM": "true",
+            # what has no kernel on Apple's GPU is computed by the processor instead of refused
+            "PYTORCH_ENABLE_MPS_FALLBACK": "1",
             # Threads that wait for each other by spinning take the processor from each other, and
             # from the interface, when there are more of them than cores. So short a spin is as
             # fast as a long one on a free machine (none at all costs nf4 two fifths of its speed),
