@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from hfterm.chat.distributions import Seen
 from hfterm.chat.gguf_files import find_gguf, parts_of, read_header
 from hfterm.chat.lab_figure import write_figure
 from hfterm.chat.lab_types import WayResult, spec_of
+from hfterm.chat.llama_library import _on_cpu
 from hfterm.chat.measured import Measured
 from hfterm.chat.server_stream import shown
 from hfterm.chat.types import LlmInfo, LlmSpec, Message, Sampling, Token
@@ -38,6 +40,26 @@ BASE = LoadedInfo(
     ModelSource("tiny", "path", "/models/tiny", "safetensors"),
 )  # fmt: skip
 ASKED = (Message("user", "it's “here”"),)
+
+
+# -- where it runs ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "supported", "on_cpu"),
+    [("auto", True, False), ("auto", False, True), ("cpu", True, True), ("cuda:0", True, False)],
+)
+def test_llama_cpp_takes_a_gpu_if_it_was_built_for_one(
+    device: str, supported: bool, on_cpu: bool
+) -> None:
+    found = SimpleNamespace(llama_supports_gpu_offload=lambda: supported)
+    assert _on_cpu(LlmSpec(ref="m", device=device), found) is on_cpu  # pyright: ignore
+
+
+def test_llama_cpp_refuses_a_gpu_that_it_was_not_built_for() -> None:
+    found = SimpleNamespace(llama_supports_gpu_offload=lambda: False)
+    with pytest.raises(HftermError, match="without support for cuda:0"):
+        _on_cpu(LlmSpec(ref="m", device="cuda:0"), found)  # pyright: ignore
 
 
 # -- the script ------------------------------------------------------------------------------
