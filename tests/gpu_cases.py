@@ -26,8 +26,9 @@ from hfterm.attention.types import CaptureOptions, Which
 from hfterm.chat.quant_lab import measure_way
 from hfterm.chat.transformers_backend import TransformersBackend
 from hfterm.chat.types import Ask, LlmSpec, Message, Sampling
+from hfterm.inference.batch import predict_rows
 from hfterm.inference.loading import load_model
-from hfterm.inference.options import AUTO_OF, TaskOptions
+from hfterm.inference.options import AUTO_OF, BatchOptions, TaskOptions
 from hfterm.inference.predicting import predict
 from hfterm.job import Job
 from hfterm.models.types import ModelSpec
@@ -43,11 +44,11 @@ TIMES = ("seconds", "load_s", "tokens_per_s", "ttft_s", "ttft", "memory")
 PREDICTED = {
     "text-classification": ("bert-labels", {"label": 1, "backward": True}),
     "text-classification, pair": ("bert-labels", {"pair": "Did it?"}),
-    "text-classification, long": ("bert-labels", {"long": "windows"}),
+    "text-classification, long": ("bert-labels", {"long": "window"}),
     "token-classification": ("bert-ner", {}),
-    "token-classification, long": ("bert-ner", {"long": "windows"}),
+    "token-classification, long": ("bert-ner", {"long": "window"}),
     "question-answering": ("bert-qa", {"question": "Who sat?"}),
-    "question-answering, long": ("bert-qa", {"question": "Who sat?", "long": "windows"}),
+    "question-answering, long": ("bert-qa", {"question": "Who sat?", "long": "window"}),
     "fill-mask": ("bert-mlm", {}),
     "zero-shot": ("bert-nli", {"labels": ("pets", "art"), "multi_label": True}),
     "multiple-choice": ("bert", {"labels": ("and slept.", "and ate.")}),
@@ -67,9 +68,19 @@ def predicted(name: str, device: str) -> object:
     member, options = PREDICTED[name]
     told = TaskOptions(**({"task": name.partition(",")[0]} | options))  # pyright: ignore
     opened = load_model(ModelSpec(ref=FOLDERS[member], auto=AUTO_OF[told.task], device=device))
-    text = LONG if told.long == "windows" else TEXT
+    text = LONG if told.long == "window" else TEXT
     text = text.replace("cat", "[MASK]") if name == "fill-mask" else text
     return predict(opened, text, told)
+
+
+def predicted_rows(name: str, device: str) -> object:
+    member, options = PREDICTED[name]
+    told = TaskOptions(**({"task": name.partition(",")[0]} | options))  # pyright: ignore
+    opened = load_model(ModelSpec(ref=FOLDERS[member], auto=AUTO_OF[told.task], device=device))
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "rows.csv")
+        source.write_text("text\n" + "".join(f"{word} is here\n" for word in LONG.split()[:6]))
+        return predict_rows(opened, str(source), told, BatchOptions(size=4))
 
 
 def looked_at(member: str, device: str) -> object:
@@ -124,6 +135,10 @@ def measured(device: str) -> object:
 
 CASES: dict[str, Callable[[str], object]] = {
     **{f"predict {name}": partial(predicted, name) for name in PREDICTED},
+    **{
+        f"predict rows {name}": partial(predicted_rows, name)
+        for name in ("text-classification", "token-classification", "feature-extraction")
+    },
     **{
         f"attention {name}": partial(looked_at, name)
         for name in ("bert", "gpt2", "llama", "t5", "bart")
