@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 # Two tests at once share the cores; threads that wait by spinning would take them from each other.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores, and one: one each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores: one each
 
 import pytest
 
@@ -64,11 +64,6 @@ CLEARED = (
     "PIP_NO_INDEX",
     "PIP_CONFIG_FILE",
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The ten minutes of the soak come first: one process has them, and the rest is shared."""
-    items.sort(key=lambda item: item.path.name != "test_soak.py")
 
 
 @pytest.fixture(autouse=True)
@@ -214,7 +209,7 @@ def background_engine(
 def start(starter_kit: Path) -> Iterator[Callable[..., PtyTerminal]]:
     """Start the installed hfterm in a pseudo-terminal: arguments, and `env`, `columns`, `rows`.
 
-    What still runs is ended with the test. What others need not wait for may be `nice`.
+    What still runs is ended with the test.
     """
     from pty_terminal import PtyTerminal
 
@@ -225,11 +220,9 @@ def start(starter_kit: Path) -> Iterator[Callable[..., PtyTerminal]]:
         env: dict[str, str] | None = None,
         columns: int = 120,
         rows: int = 40,
-        nice: int = 0,
     ) -> PtyTerminal:
         hfterm = str(Path(sys.executable).with_name("hfterm"))
-        command = [*(("nice", "-n", str(nice)) if nice else ()), hfterm, *arguments]
-        terminal = PtyTerminal(command, env=env, columns=columns, rows=rows)
+        terminal = PtyTerminal([hfterm, *arguments], env=env, columns=columns, rows=rows)
         opened.append(terminal)
         return terminal
 
