@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 
 from textual import events
 from textual.message_pump import MessagePump
@@ -25,8 +26,12 @@ from hfterm.widgets.own_waiting import let_who_waits_be_cancelled_alone
 from hfterm.widgets.size_of_now import let_only_the_size_of_now_count
 
 PATIENCE = 0.25
-"""Seconds a key may take before the next one acts all the same: a widget that was closed by it
+"""Seconds until it is asked whether a key's way up ends at a widget that was closed by it, which
 tells nobody that it is through."""
+
+SLOWEST = 2.0
+"""Seconds a key may take through living widgets before the next one acts all the same: where others
+have the cores, a screen that is laid out anew takes longer than `PATIENCE`."""
 
 LOOK = 0.02
 """Seconds between two looks whether what a key is for is there."""
@@ -49,7 +54,9 @@ class KeysInOrder(OwnFaults):
         self._held: deque[events.Key | events.Paste] = deque()
         self._climbing = 0
         """Number of the key that is under way; 0 for none."""
-        self._held_at = 0.0
+        self._taken_at = self._held_at = 0.0
+        self._at: MessagePump | None = None
+        """Whose queue the key that is under way stands in."""
         self._keys = 0
         self.last_key = 0.0
         """When a key came last, by `time.monotonic`."""
@@ -77,7 +84,7 @@ class KeysInOrder(OwnFaults):
         return self.screen.is_mounted
 
     async def _take(self, event: events.Key | events.Paste) -> None:
-        self.last_key = time.monotonic()
+        self.last_key = self._taken_at = time.monotonic()
         if isinstance(event, events.Key) and event.key.startswith("alt+"):
             # terminals send it as Esc and the letter, and Textual's fields would take the letter
             event.character = None
@@ -94,7 +101,9 @@ class KeysInOrder(OwnFaults):
         """Go up as the key does: through the queue of each widget, and then the application's."""
         for index, node in enumerate(path):
             if node.call_later(self._climb, path[index + 1 :], number):
+                self._at = node
                 return
+        self._at = self
         self.call_later(self._through, number)
 
     async def _through(self, number: int) -> None:
@@ -117,4 +126,17 @@ class KeysInOrder(OwnFaults):
                 self._be_patient()
 
     def _be_patient(self) -> None:
-        self.set_timer(PATIENCE, lambda number=self._climbing: self._through(number))
+        self.set_timer(PATIENCE, partial(self._ask, self._climbing))
+
+    async def _ask(self, number: int) -> None:
+        """Whether a key is still on its way up; one whose way has ended holds up no other."""
+        at = self._at
+        if (
+            number == self._climbing
+            and at is not None
+            and at.is_running
+            and time.monotonic() - self._taken_at < SLOWEST
+        ):
+            self._be_patient()
+        else:
+            await self._through(number)
