@@ -8,8 +8,7 @@ only for a process of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -93,13 +92,6 @@ def computed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return written[id(one)] if id(one) in written else Far(one) if there else one
 
     return tree_map(put, result)
-
-
-@contextmanager
-def gpu() -> Generator[str]:
-    """A device that torch takes for an accelerator."""
-    with Rules():
-        yield GPU
 
 
 _setup_privateuseone_for_python_backend("pretend")
