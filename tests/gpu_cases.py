@@ -27,7 +27,7 @@ from hfterm.chat.quant_lab import measure_way
 from hfterm.chat.transformers_backend import TransformersBackend
 from hfterm.chat.types import Ask, LlmSpec, Message, Sampling
 from hfterm.inference.batch import predict_rows
-from hfterm.inference.loading import load_model
+from hfterm.inference.loading import OpenModel, load_model
 from hfterm.inference.options import AUTO_OF, BatchOptions, TaskOptions
 from hfterm.inference.predicting import predict
 from hfterm.job import Job
@@ -64,19 +64,21 @@ PREDICTED = {
 }
 
 
-def predicted(name: str, device: str) -> object:
+def opened_for(name: str, device: str) -> tuple[OpenModel, TaskOptions]:
     member, options = PREDICTED[name]
     told = TaskOptions(**({"task": name.partition(",")[0]} | options))  # pyright: ignore
-    opened = load_model(ModelSpec(ref=FOLDERS[member], auto=AUTO_OF[told.task], device=device))
+    return load_model(ModelSpec(ref=FOLDERS[member], auto=AUTO_OF[told.task], device=device)), told
+
+
+def predicted(name: str, device: str) -> object:
+    opened, told = opened_for(name, device)
     text = LONG if told.long == "window" else TEXT
     text = text.replace("cat", "[MASK]") if name == "fill-mask" else text
     return predict(opened, text, told)
 
 
 def predicted_rows(name: str, device: str) -> object:
-    member, options = PREDICTED[name]
-    told = TaskOptions(**({"task": name.partition(",")[0]} | options))  # pyright: ignore
-    opened = load_model(ModelSpec(ref=FOLDERS[member], auto=AUTO_OF[told.task], device=device))
+    opened, told = opened_for(name, device)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "rows.csv")
         source.write_text("text\n" + "".join(f"{word} is here\n" for word in LONG.split()[:6]))
@@ -84,7 +86,7 @@ def predicted_rows(name: str, device: str) -> object:
 
 
 def looked_at(member: str, device: str) -> object:
-    opened = load_model(ModelSpec(ref=FOLDERS.get(member, member), auto="", device=device))
+    opened = load_model(ModelSpec(ref=FOLDERS[member], auto="", device=device))
     capture = Capture(opened, TEXT, CaptureOptions())
     found: list[object] = [capture.summary]
     for axis in capture.summary.axes:

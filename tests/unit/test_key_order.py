@@ -50,6 +50,14 @@ class Asking(KeysInOrder):
         self.asked += 1
 
 
+async def field_of(app: KeysInOrder) -> Input:
+    """The field, with the focus."""
+    field = app.query_one(Input)
+    field.focus()
+    await until(lambda: field.has_focus, "the field")
+    return field
+
+
 def press(app: KeysInOrder, *keys: str) -> None:
     """All of them in one packet."""
     for key in keys:
@@ -63,9 +71,7 @@ async def test_a_character_waits_for_a_key_that_is_slow_on_its_way(
     monkeypatch.setattr(key_order, "SLOWEST", 1000)
     app = Asking()
     async with app.run_test():
-        between, field = app.query_one(Between), app.query_one(Input)
-        field.focus()
-        await until(lambda: field.has_focus, "the field")
+        between, field = app.query_one(Between), await field_of(app)
         press(app, "ctrl+u", "n", "e", "w")
         await until(lambda: app.asked > 3, "it to be asked after")
         assert between.reached.is_set()
@@ -79,9 +85,7 @@ async def test_after_a_while_it_waits_no_longer(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(key_order, "SLOWEST", 0.05)
     app = Asking()
     async with app.run_test():
-        field = app.query_one(Input)
-        field.focus()
-        await until(lambda: field.has_focus, "the field")
+        field = await field_of(app)
         press(app, "end", "e", "r")
         await until(lambda: field.value.endswith("er"), "the characters")
         app.query_one(Between).gate.set()
@@ -92,11 +96,9 @@ async def test_nothing_waits_for_a_widget_that_is_gone(monkeypatch: pytest.Monke
     monkeypatch.setattr(key_order, "SLOWEST", 1000)
     app = Asking()
     async with app.run_test():
-        field = app.query_one(Input)
         between = app.query_one(Between)
         between.goes = True
-        field.focus()
-        await until(lambda: field.has_focus, "the field")
+        await field_of(app)
         press(app, "f2", "f3")
         await until(between.reached.is_set, "the first")
         between.gate.set()

@@ -225,13 +225,9 @@ def collator(
 
 def training_arguments(recipe: Recipe, folder: Path, *, evaluates: bool) -> TrainingArguments:
     """The recipe's `[training]` as transformers has it."""
-    import torch
     from transformers import TrainingArguments
 
-    several = recipe.training.processes > 1 and recipe.model.device == "auto"
-    # each of several processes takes a device of its own, which Trainer knows
-    on_cpu = not torch.accelerator.is_available() if several else device_of(recipe) == "cpu"
-    on_cpu = on_cpu and not recipe.training.accelerate_config
+    on_cpu = device_of(recipe) == "cpu" and not recipe.training.accelerate_config
     told = trainer_arguments(recipe, evaluates=evaluates)
     try:
         return TrainingArguments(

@@ -55,7 +55,7 @@ class KeysInOrder(OwnFaults):
         self._climbing = 0
         """Number of the key that is under way; 0 for none."""
         self._taken_at = self._held_at = 0.0
-        self._at: MessagePump | None = None
+        self._at: MessagePump = self
         """Whose queue the key that is under way stands in."""
         self._keys = 0
         self.last_key = 0.0
@@ -130,13 +130,8 @@ class KeysInOrder(OwnFaults):
 
     async def _ask(self, number: int) -> None:
         """Whether a key is still on its way up; one whose way has ended holds up no other."""
-        at = self._at
-        if (
-            number == self._climbing
-            and at is not None
-            and at.is_running
-            and time.monotonic() - self._taken_at < SLOWEST
-        ):
+        late = time.monotonic() - self._taken_at > SLOWEST
+        if number == self._climbing and self._at.is_running and not late:
             self._be_patient()
         else:
             await self._through(number)
