@@ -39,7 +39,8 @@ test: $(TEST_STAMP) check
 	pytest="$(BIN)/pytest --ignore=tests/tutorial --basetemp" && { \
 	$$pytest "$$files/t" -n 2 --dist loadfile --no-loadscope-reorder || { \
 		[ $$? = 1 ] && echo "=== Once more, alone: what failed ===" && \
-		$$pytest "$$files/again" --last-failed --last-failed-no-failures none; }; } && \
+		$$pytest "$$files/again" --last-failed --last-failed-no-failures none \
+			--snapshot-warn-unused; }; } && \
 	$(DROP_FILES)
 
 # The same tests, and which lines and branches of src/ they ran, in all processes.

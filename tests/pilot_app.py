@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
 import pytest
+from textual._context import visible_screen_stack
 from textual.css.query import NoMatches
 from textual.pilot import Pilot
 from textual.widget import Widget
@@ -155,6 +156,8 @@ async def settled(
 
 def shown(app: HftermApp) -> str:
     """What is on the screen, line by line, modal and toasts included."""
+    # else a window drawn here first is drawn, and kept, without the screen behind it
+    visible_screen_stack.set(app._background_screens)
     return "\n".join(
         "".join(segment.text for segment in strip)
         for strip in app.screen._compositor.render_strips()

@@ -34,6 +34,8 @@ def collections() -> Iterator[None]:
     yield
     gc.set_threshold(*before)
     gc.unfreeze()
+    gc.collect()
+    gc.freeze()  # again as for all tests, but without the application
 
 
 def faults() -> str:
