@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,27 +15,24 @@ import pytest
 import torch
 import transformers
 
+from cli_here import hfterm_here, shared_engine
 from hfterm.hub.starter import starter_path
+from pilot_app import BackgroundEngine
 
 HFTERM = Path(sys.executable).with_name("hfterm")
 TEXT = "The cat sat on the mat."
 
 
-def hfterm(*arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
-    done = subprocess.run(
-        [HFTERM, "attention", *arguments],
-        input=stdin.encode(),
-        capture_output=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+@pytest.fixture(scope="module", autouse=True)
+def engine(background_engine: BackgroundEngine) -> Iterator[None]:
+    with shared_engine(background_engine):
+        yield
 
 
 def run(*arguments: str | Path, stdin: str = "") -> str:
-    code, out, error = hfterm(*arguments, stdin=stdin)
-    assert code == 0, error
-    return out
+    done = hfterm_here("attention", *arguments, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,12 @@ def attentions() -> np.ndarray:
 
 
 def test_json_of_a_head(attentions: np.ndarray) -> None:
-    told = json.loads(run("minilm", TEXT, "--layer", "4", "--head", "7", "--json"))
+    told = json.loads(
+        subprocess.check_output(
+            [HFTERM, "attention", "minilm", TEXT, "--layer", "4", "--head", "7", "--json"],
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+    )
     assert told["tokens"] == ["[CLS]", "the", "cat", "sat", "on", "the", "mat", ".", "[SEP]"]
     assert (told["layers"], told["heads"], told["layer"], told["head"]) == (6, 12, 4, 7)
     assert np.allclose(told["weights"], attentions[4, 7], atol=1e-6)
@@ -121,7 +124,7 @@ def test_sides(model_zoo: dict[str, Path]) -> None:
     ],
 )
 def test_what_goes_wrong(arguments: tuple[str, ...], message: str) -> None:
-    code, out, error = hfterm(*arguments)
+    code, out, error = hfterm_here("attention", *arguments)
     assert (code, out) == (1, "")
     lines = [line for line in error.splitlines() if line.startswith(("hfterm: ", "  "))]
     assert message in lines[0]

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from inference_fixtures import LONG, Shelf, models, shelf
 
+from cli_here import Done, hfterm_here, shared_engine
 from hfterm.inference.batch import predict_rows
 from hfterm.inference.options import BatchOptions, TaskOptions
 from hfterm.inference.types import Answering, Classification, Embedding, Loss, ModuleGradient
@@ -21,6 +23,7 @@ from hfterm.models.types import ConfigEntry
 from hfterm.widgets.exporting import write_table
 from hfterm.widgets.model_tables import config_rows
 from hfterm.widgets.prediction_tables import gradient_rows
+from pilot_app import BackgroundEngine
 
 _ = models, shelf  # fixtures
 
@@ -29,30 +32,37 @@ TEXT = "The quick brown fox"
 CONTEXT = "The fox was quick. The dog was lazy."
 
 
-def hfterm(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+@pytest.fixture(scope="module", autouse=True)
+def engine(background_engine: BackgroundEngine) -> Iterator[None]:
+    with shared_engine(background_engine):
+        yield
+
+
+def hfterm(*arguments: str | Path, stdin: str = "") -> Done:
+    return hfterm_here("predict", *arguments, stdin=stdin)
+
+
+def process(*arguments: str | Path, stdin: str = "") -> Done:
+    done = subprocess.run(
         [HFTERM, "predict", *arguments],
-        input=stdin.encode(),
+        input=stdin,
         capture_output=True,
+        text=True,
         check=False,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # pyright: ignore[reportReturnType]
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def run(*arguments: str | Path, stdin: str = "") -> tuple[str, str]:
     """(stdout, stderr) of a command that succeeds."""
     done = hfterm(*arguments, stdin=stdin)
-    out, error = as_text(done)
-    assert done.returncode == 0, error
-    return out, error
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
 
 
-def as_text(done: Any) -> tuple[str, str]:
-    return done.stdout.decode(), done.stderr.decode()
-
-
-def assert_two_lines(done: Any, code: int = 1) -> tuple[str, str]:
-    out, error = as_text(done)
+def assert_two_lines(done: Done, code: int = 1) -> tuple[str, str]:
+    _, out, error = done
     # progress that was shown before is wiped, and is no line of the error
     lines = [line for line in error.splitlines() if line.startswith(("hfterm: ", "  "))]
     assert (done.returncode, out) == (code, ""), error
@@ -68,8 +78,8 @@ def assert_two_lines(done: Any, code: int = 1) -> tuple[str, str]:
 
 def test_json_of_a_classification(shelf: Shelf) -> None:
     model = str(shelf.folders["bert-labels"])
-    out, error = run(model, TEXT, "-", "--label", "1", "--json", stdin="a dog")
-    assert error == ""
+    code, out, error = process(model, TEXT, "-", "--label", "1", "--json", stdin="a dog")
+    assert (code, error) == (0, "")
     answer = json.loads(out)
     assert {name: answer[name] for name in ("model", "task", "class", "verdict")} == {
         "model": model, "task": "text-classification", "class": "BertForSequenceClassification",
@@ -251,7 +261,7 @@ def test_a_target_that_won_t_do_is_refused_before_the_work(tmp_path: Path, name:
     target = tmp_path / name
     if name == "out.csv":
         target.write_text("mine")
-    what, _ = assert_two_lines(hfterm("/no/model", "--file", "reviews", "--out", target))
+    what, _ = assert_two_lines(process("/no/model", "--file", "reviews", "--out", target))
     assert name in what
     assert "/no/model" not in what
     if name == "out.csv":
@@ -293,7 +303,6 @@ def test_what_goes_wrong_is_two_lines_and_exit_1(
     ],
 )  # fmt: skip
 def test_bad_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
-    done = hfterm(*arguments)
-    out, error = as_text(done)
-    assert (done.returncode, out) == (2, "")
+    code, out, error = process(*arguments)
+    assert (code, out) == (2, "")
     assert "Traceback" not in error

@@ -1,0 +1,46 @@
+"""Commands in this process, their work done by the engine that all tests share.
+
+A command starts an engine of its own, which takes seconds to import the libraries; each file of
+tests runs some commands as a process too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from hfterm.cli import app
+from pilot_app import BackgroundEngine, BorrowedEngine
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@contextmanager
+def shared_engine(background: BackgroundEngine) -> Iterator[None]:
+    """Every command's engine is this one."""
+
+    def borrow(_name: str, *, warm: bool = True) -> BorrowedEngine:  # noqa: ARG001
+        return BorrowedEngine(background, lambda _: None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hfterm.engine.client.EngineClient", borrow)
+        yield
+
+
+def hfterm_here(*arguments: str | Path, stdin: str = "") -> Done:
+    """Run a command."""
+    done = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], input=stdin, catch_exceptions=False
+    )
+    return Done(done.exit_code, done.stdout, done.stderr)
