@@ -30,7 +30,7 @@ class Done(NamedTuple):
 def shared_engine(background: BackgroundEngine) -> Iterator[None]:
     """Every command's engine is this one."""
 
-    def borrow(_name: str, *, warm: bool = True) -> BorrowedEngine:  # noqa: ARG001
+    def borrow(_name: str, *, warm: bool = True) -> BorrowedEngine:
         return BorrowedEngine(background, lambda _: None)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""``hfterm attention``, run as a user runs it: tables, JSON, files, and what goes wrong."""
+"""``hfterm attention``: tables, JSON, files, and what goes wrong."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The commands about models, run as a user runs them: output, exit code, errors in two lines."""
+"""The commands about models: output, exit code, errors in two lines."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import msgspec
 import pytest
 
 import model_zoo as models
+from cli_here import hfterm_here, shared_engine
 from hfterm.models.overview import overview
 from hfterm.models.types import ModelSpec
+from pilot_app import BackgroundEngine
 from pty_terminal import PtyTerminal
 
 Zoo = dict[str, Path]
@@ -23,21 +26,21 @@ KEYS = ("model_type", "family", "parameters", "classes")
 CLASS_KEYS = ["task", "auto", "concrete", "missing", "unexpected", "mismatched", "verdict"]
 
 
-def hfterm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [HFTERM, *map(str, arguments)], capture_output=True, text=True, encoding="utf-8"
-    )
+@pytest.fixture(scope="module", autouse=True)
+def engine(background_engine: BackgroundEngine) -> Iterator[None]:
+    with shared_engine(background_engine):
+        yield
 
 
 def succeeded(*arguments: str | Path) -> str:
-    done = hfterm(*arguments)
+    done = hfterm_here(*arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def failure(*arguments: str | Path) -> tuple[str, str]:
     """What went wrong and what to do: nothing else is printed."""
-    done = hfterm(*arguments)
+    done = hfterm_here(*arguments)
     lines = done.stderr.splitlines()
     assert (done.returncode, done.stdout, len(lines)) == (1, "", 2), done.stderr
     assert lines[0].startswith("hfterm: ")
@@ -78,7 +81,7 @@ def test_classes_as_json(
 
 
 def test_classes_of_an_architecture_as_json() -> None:
-    answer = json.loads(succeeded("classes", "gpt2", "--json"))
+    answer = json.loads(subprocess.check_output([HFTERM, "classes", "gpt2", "--json"]))
     assert (answer["model_type"], answer["family"]) == ("gpt2", "decoder")
     assert {row["verdict"] for row in answer["classes"]} == {"untrained"}
     assert "AutoModelForMaskedLM" in answer["absent"]

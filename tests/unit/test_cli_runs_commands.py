@@ -24,6 +24,7 @@ from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.training.run_types import ProcessMark
 from run_fixtures import a_recipe, end_runs, foreign_runs, listing, make_run, write_lines
+from waiting import wait_until
 
 _ = end_runs  # a fixture
 
@@ -131,7 +132,7 @@ def test_a_run_is_stopped_and_killed(group: ProcessMark) -> None:
     assert (folder / files.STOP).exists()
     told = hfterm("runs", "kill", "one")
     assert told.stdout == f"{folder.name} was killed.\n"
-    assert not files.is_alive(group)
+    wait_until(lambda: not files.is_alive(group), "killed")
     assert store.read_run(folder).status == "died"
 
 
