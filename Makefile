@@ -20,7 +20,7 @@ TEST_STARTER := $(CURDIR)/.starter
 MAKE_FILES := files=$$(mktemp -d)
 DROP_FILES := rm -rf "$$files"
 
-.PHONY: run test tutorial coverage check soak bench docs clean
+.PHONY: run test kit tutorial coverage check soak bench docs clean
 
 # pip compiles what it copies, but not what it links to; unchanged files cost nothing.
 COMPILE := $(BIN)/python -m compileall -q src
@@ -32,9 +32,8 @@ run: $(RUN_STAMP)
 
 # The files with long tests are collected first, so that the short ones fill what is left. What
 # fails beside others is run once more alone, as CPython's own tests are: what fails twice fails.
-test: $(TEST_STAMP) check
-	$(COMPILE)
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+test: $(TEST_STAMP)
+	@$(MAKE) --no-print-directory --jobs 2 check kit
 	@$(MAKE_FILES) && export HFTERM_STARTER=$(TEST_STARTER) && \
 	pytest="$(BIN)/pytest --ignore=tests/tutorial --basetemp" && { \
 	$$pytest "$$files/t" -n 2 --dist loadfile --no-loadscope-reorder || { \
@@ -43,9 +42,13 @@ test: $(TEST_STAMP) check
 			--snapshot-warn-unused; }; } && \
 	$(DROP_FILES)
 
-# The same tests, and which lines and branches of src/ they ran, in all processes.
-coverage: $(TEST_STAMP)
+# What the tests begin with: their starter kit, and src compiled.
+kit: $(TEST_STAMP)
+	$(COMPILE)
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+
+# The same tests, and which lines and branches of src/ they ran, in all processes.
+coverage: kit
 	rm -f .coverage .coverage.*
 	$(MAKE_FILES) && HFTERM_STARTER=$(TEST_STARTER) HFTERM_TEST_PATIENCE=120 $(BIN)/pytest \
 		--basetemp="$$files/t" -n 2 --dist loadfile --no-loadscope-reorder --ignore=tests/tutorial \
@@ -58,13 +61,11 @@ check: $(TEST_STAMP)
 	$(BIN)/lint-imports --no-logo
 
 # Every row of docs/tutorial.md, its keys pressed.
-tutorial: $(TEST_STAMP)
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+tutorial: kit
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/pytest tests/tutorial -n 2
 
 # An hour of everything at once in a real terminal; HFTERM_SOAK_SEED plays one again.
-soak: $(TEST_STAMP)
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+soak: kit
 	HFTERM_STARTER=$(TEST_STARTER) HFTERM_SOAK_MINUTES=$${HFTERM_SOAK_MINUTES:-60} \
 		$(BIN)/pytest tests/soak/test_soak.py
 
@@ -72,9 +73,7 @@ docs: $(TEST_STAMP)
 	$(BIN)/python docs/generate.py
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python docs/make_screenshots.py
 
-bench: $(TEST_STAMP)
-	$(COMPILE)
-	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/hfterm starter
+bench: kit
 	HFTERM_STARTER=$(TEST_STARTER) $(BIN)/python benchmarks/run_all.py $(BENCH)
 
 $(BIN)/pip:
