@@ -7,7 +7,6 @@ tests runs some commands as a process too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,12 +25,12 @@ class Done(NamedTuple):
     stderr: str
 
 
-@contextmanager
-def shared_engine(background: BackgroundEngine) -> Iterator[None]:
-    """Every command's engine is this one."""
+@pytest.fixture(scope="module")
+def shared_engine(background_engine: BackgroundEngine) -> Iterator[None]:
+    """Every command's engine is the one of all tests."""
 
     def borrow(_name: str, *, warm: bool = True) -> BorrowedEngine:
-        return BorrowedEngine(background, lambda _: None)
+        return BorrowedEngine(background_engine, lambda _: None)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hfterm.engine.client.EngineClient", borrow)

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +16,13 @@ import transformers
 
 from cli_here import hfterm_here, shared_engine
 from hfterm.hub.starter import starter_path
-from pilot_app import BackgroundEngine
+
+_ = shared_engine  # a fixture
+
+pytestmark = pytest.mark.usefixtures("shared_engine")
 
 HFTERM = Path(sys.executable).with_name("hfterm")
 TEXT = "The cat sat on the mat."
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engine(background_engine: BackgroundEngine) -> Iterator[None]:
-    with shared_engine(background_engine):
-        yield
 
 
 def run(*arguments: str | Path, stdin: str = "") -> str:

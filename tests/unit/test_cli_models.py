@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,17 @@ import model_zoo as models
 from cli_here import hfterm_here, shared_engine
 from hfterm.models.overview import overview
 from hfterm.models.types import ModelSpec
-from pilot_app import BackgroundEngine
 from pty_terminal import PtyTerminal
 
 Zoo = dict[str, Path]
 
+_ = shared_engine  # a fixture
+
+pytestmark = pytest.mark.usefixtures("shared_engine")
+
 HFTERM = Path(sys.executable).with_name("hfterm")
 KEYS = ("model_type", "family", "parameters", "classes")
 CLASS_KEYS = ["task", "auto", "concrete", "missing", "unexpected", "mismatched", "verdict"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engine(background_engine: BackgroundEngine) -> Iterator[None]:
-    with shared_engine(background_engine):
-        yield
 
 
 def succeeded(*arguments: str | Path) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +22,14 @@ from hfterm.models.types import ConfigEntry
 from hfterm.widgets.exporting import write_table
 from hfterm.widgets.model_tables import config_rows
 from hfterm.widgets.prediction_tables import gradient_rows
-from pilot_app import BackgroundEngine
 
-_ = models, shelf  # fixtures
+_ = models, shared_engine, shelf  # fixtures
+
+pytestmark = pytest.mark.usefixtures("shared_engine")
 
 HFTERM = Path(sys.executable).with_name("hfterm")
 TEXT = "The quick brown fox"
 CONTEXT = "The fox was quick. The dog was lazy."
-
-
-@pytest.fixture(scope="module", autouse=True)
-def engine(background_engine: BackgroundEngine) -> Iterator[None]:
-    with shared_engine(background_engine):
-        yield
 
 
 def hfterm(*arguments: str | Path, stdin: str = "") -> Done:
