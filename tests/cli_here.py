@@ -8,21 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from hfterm.cli import app
 from pilot_app import BackgroundEngine, BorrowedEngine
-
-
-class Done(NamedTuple):
-    """What a command left."""
-
-    returncode: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +29,7 @@ def shared_engine(background_engine: BackgroundEngine) -> Iterator[None]:
         yield
 
 
-def hfterm_here(*arguments: str | Path, stdin: str = "") -> Done:
-    """Run a command."""
-    done = CliRunner().invoke(
-        app, [str(argument) for argument in arguments], input=stdin, catch_exceptions=False
-    )
-    return Done(done.exit_code, done.stdout, done.stderr)
+def hfterm_here(*arguments: str | Path, typed: str = "") -> Result:
+    """Run a command; what is no error of its own is the test's."""
+    told = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, told, input=typed, catch_exceptions=False)

@@ -25,9 +25,9 @@ HFTERM = Path(sys.executable).with_name("hfterm")
 TEXT = "The cat sat on the mat."
 
 
-def run(*arguments: str | Path, stdin: str = "") -> str:
-    done = hfterm_here("attention", *arguments, stdin=stdin)
-    assert done.returncode == 0, done.stderr
+def run(*arguments: str | Path, typed: str = "") -> str:
+    done = hfterm_here("attention", *arguments, typed=typed)
+    assert done.exit_code == 0, done.stderr
     return done.stdout
 
 
@@ -55,7 +55,7 @@ def test_json_of_a_head(attentions: np.ndarray) -> None:
 
 
 def test_json_of_all_heads(attentions: np.ndarray) -> None:
-    told = json.loads(run("minilm", "-", "--json", stdin=TEXT))
+    told = json.loads(run("minilm", "-", "--json", typed=TEXT))
     assert "weights" not in told
     assert np.allclose(told["metrics"]["top"], attentions.max(3).mean(2), atol=1e-5)
     assert np.allclose(told["metrics"]["first"], attentions[:, :, 1:, 0].mean(2), atol=1e-5)
@@ -120,9 +120,9 @@ def test_sides(model_zoo: dict[str, Path]) -> None:
     ],
 )
 def test_what_goes_wrong(arguments: tuple[str, ...], message: str) -> None:
-    code, out, error = hfterm_here("attention", *arguments)
-    assert (code, out) == (1, "")
-    lines = [line for line in error.splitlines() if line.startswith(("hfterm: ", "  "))]
+    done = hfterm_here("attention", *arguments)
+    assert (done.exit_code, done.stdout) == (1, "")
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("hfterm: ", "  "))]
     assert message in lines[0]
     assert lines[1].strip()
-    assert "Traceback" not in error
+    assert "Traceback" not in done.stderr

@@ -30,7 +30,7 @@ CLASS_KEYS = ["task", "auto", "concrete", "missing", "unexpected", "mismatched",
 
 def succeeded(*arguments: str | Path) -> str:
     done = hfterm_here(*arguments)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.exit_code, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -38,7 +38,7 @@ def failure(*arguments: str | Path) -> tuple[str, str]:
     """What went wrong and what to do: nothing else is printed."""
     done = hfterm_here(*arguments)
     lines = done.stderr.splitlines()
-    assert (done.returncode, done.stdout, len(lines)) == (1, "", 2), done.stderr
+    assert (done.exit_code, done.stdout, len(lines)) == (1, "", 2), done.stderr
     assert lines[0].startswith("hfterm: ")
     assert lines[1].startswith("  ")
     return lines[0].removeprefix("hfterm: "), lines[1].strip()

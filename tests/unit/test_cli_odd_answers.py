@@ -6,19 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
+from cli_here import hfterm_here as hfterm
 from hfterm import paths
-from hfterm.cli import app
 from hfterm.cli_work import failed
 from hfterm.engine.client import EngineClient
 from hfterm.errors import HftermError
 from hfterm.hub import starter
-
-
-def hfterm(*arguments: str | Path, typed: str = "") -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed)
 
 
 @pytest.fixture

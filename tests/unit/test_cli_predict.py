@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from inference_fixtures import LONG, Shelf, models, shelf
 
-from cli_here import Done, hfterm_here, shared_engine
+from cli_here import hfterm_here, shared_engine
 from hfterm.inference.batch import predict_rows
 from hfterm.inference.options import BatchOptions, TaskOptions
 from hfterm.inference.types import Answering, Classification, Embedding, Loss, ModuleGradient
@@ -32,38 +33,25 @@ TEXT = "The quick brown fox"
 CONTEXT = "The fox was quick. The dog was lazy."
 
 
-def hfterm(*arguments: str | Path, stdin: str = "") -> Done:
-    return hfterm_here("predict", *arguments, stdin=stdin)
+def hfterm(*arguments: str | Path) -> Result:
+    return hfterm_here("predict", *arguments)
 
 
-def process(*arguments: str | Path, stdin: str = "") -> Done:
-    done = subprocess.run(
-        [HFTERM, "predict", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def run(*arguments: str | Path, stdin: str = "") -> tuple[str, str]:
+def run(*arguments: str | Path) -> tuple[str, str]:
     """(stdout, stderr) of a command that succeeds."""
-    done = hfterm(*arguments, stdin=stdin)
-    assert done.returncode == 0, done.stderr
+    done = hfterm(*arguments)
+    assert done.exit_code == 0, done.stderr
     return done.stdout, done.stderr
 
 
-def assert_two_lines(done: Done, code: int = 1) -> tuple[str, str]:
-    _, out, error = done
+def assert_two_lines(done: Result, code: int = 1) -> tuple[str, str]:
     # progress that was shown before is wiped, and is no line of the error
-    lines = [line for line in error.splitlines() if line.startswith(("hfterm: ", "  "))]
-    assert (done.returncode, out) == (code, ""), error
-    assert len(lines) == 2, error
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("hfterm: ", "  "))]
+    assert (done.exit_code, done.stdout) == (code, ""), done.stderr
+    assert len(lines) == 2, done.stderr
     assert lines[0].startswith("hfterm: ")
     assert lines[1].startswith("  ")
-    assert "Traceback" not in error
+    assert "Traceback" not in done.stderr
     return lines[0], lines[1]
 
 
@@ -72,9 +60,13 @@ def assert_two_lines(done: Done, code: int = 1) -> tuple[str, str]:
 
 def test_json_of_a_classification(shelf: Shelf) -> None:
     model = str(shelf.folders["bert-labels"])
-    code, out, error = process(model, TEXT, "-", "--label", "1", "--json", stdin="a dog")
-    assert (code, error) == (0, "")
-    answer = json.loads(out)
+    done = subprocess.run(
+        [HFTERM, "predict", model, TEXT, "-", "--label", "1", "--json"],
+        input="a dog", capture_output=True, text=True, check=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.stderr == ""
+    answer = json.loads(done.stdout)
     assert {name: answer[name] for name in ("model", "task", "class", "verdict")} == {
         "model": model, "task": "text-classification", "class": "BertForSequenceClassification",
         "verdict": "complete",
@@ -255,7 +247,7 @@ def test_a_target_that_won_t_do_is_refused_before_the_work(tmp_path: Path, name:
     target = tmp_path / name
     if name == "out.csv":
         target.write_text("mine")
-    what, _ = assert_two_lines(process("/no/model", "--file", "reviews", "--out", target))
+    what, _ = assert_two_lines(hfterm("/no/model", "--file", "reviews", "--out", target))
     assert name in what
     assert "/no/model" not in what
     if name == "out.csv":
@@ -297,6 +289,6 @@ def test_what_goes_wrong_is_two_lines_and_exit_1(
     ],
 )  # fmt: skip
 def test_bad_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
-    code, out, error = process(*arguments)
-    assert (code, out) == (2, "")
-    assert "Traceback" not in error
+    done = hfterm(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr

@@ -15,11 +15,9 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
 
+from cli_here import hfterm_here as hfterm
 from hfterm import cli_train, cli_watch
-from hfterm.cli import app
 from hfterm.training import run_control, store
 from hfterm.training import run_files as files
 from hfterm.training.run_types import ProcessMark
@@ -27,10 +25,6 @@ from run_fixtures import a_recipe, end_runs, foreign_runs, listing, make_run, wr
 from waiting import wait_until
 
 _ = end_runs  # a fixture
-
-
-def hfterm(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments))
 
 
 @pytest.fixture
