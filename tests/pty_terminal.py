@@ -180,6 +180,11 @@ class PtyTerminal:
         self._screen.resize(rows, columns)
         self._set_size(columns, rows)
 
+    def fills(self, columns: int, rows: int) -> bool:
+        """Whether what is drawn reaches the last column and the last row."""
+        lines = self.lines
+        return len(lines) == rows and bool(lines[-1]) and max(map(len, lines)) == columns
+
     def _set_size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from pty_terminal import PtyTerminal
 
 Start = Callable[..., PtyTerminal]
@@ -30,16 +28,24 @@ def test_alt_digits_go_through_the_screens_while_a_text_is_typed(start: Start) -
     assert "£" not in terminal.text
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40), (200, 50)])
-def test_models_fits_the_window(start: Start, columns: int, rows: int) -> None:
-    terminal = start("--screen", "models", columns=columns, rows=rows)
+def test_models_fits_the_window(start: Start) -> None:
+    terminal = start("--screen", "models", columns=80, rows=24)
     terminal.wait_for("complete .*hidden states")
-    for mark in ("Config", "LoRA", "Load", "engine"):
-        assert mark in terminal.text
-    assert all(len(line) <= columns for line in terminal.lines)
+
+    def fits(size: tuple[int, int], *marks: str) -> None:
+        terminal.wait(
+            lambda: terminal.fills(*size) and all(mark in terminal.text for mark in marks),
+            f"{marks} at {size}",
+        )
+
+    sizes = (80, 24), (120, 40), (200, 50)
+    for size in sizes:
+        terminal.resize(*size)
+        fits(size, "Config", "LoRA", "Load", "engine", "hidden states")
     terminal.send(F4 * 3)
-    terminal.wait_for("full fine-tune")
-    assert "✓ fits" in terminal.text
+    for size in reversed(sizes):
+        terminal.resize(*size)
+        fits(size, "full fine-tune", "✓ fits")
 
 
 def test_predict_answers_and_shows_its_code(start: Start) -> None:

@@ -71,7 +71,7 @@ def own(llm: TransformersBackend, messages: tuple[Message, ...], most: int) -> l
         ({"dtype": "float32"}, slice(2, None, 3)),
         ({"dtype": "bfloat16"}, slice(0, None, 12)),
         ({"quantization": "int8"}, slice(1, None, 12)),
-        ({"quantization": "nf4"}, slice(2, None, 12)),
+        ({"quantization": "nf4"}, slice(2, None, 24)),
     ],
     ids=["float32", "float32 second", "float32 third", "bfloat16", "int8", "nf4"],
 )
