@@ -6,7 +6,6 @@ tests runs some commands as a process too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,16 +16,14 @@ from hfterm.cli import app
 from pilot_app import BackgroundEngine, BorrowedEngine
 
 
-@pytest.fixture(scope="module")
-def shared_engine(background_engine: BackgroundEngine) -> Iterator[None]:
+@pytest.fixture
+def shared_engine(background_engine: BackgroundEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command's engine is the one of all tests."""
 
     def borrow(_name: str, *, warm: bool = True) -> BorrowedEngine:
         return BorrowedEngine(background_engine, lambda _: None)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hfterm.engine.client.EngineClient", borrow)
-        yield
+    monkeypatch.setattr("hfterm.engine.client.EngineClient", borrow)
 
 
 def hfterm_here(*arguments: str | Path, typed: str = "") -> Result:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cli_here import hfterm_here, shared_engine
 from hfterm import __version__
 from hfterm.cli_work import failed
 from hfterm.engine.client import EngineClient
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hfterm.tokenization.loading import LoadedTokenizer
 
 HFTERM = Path(sys.executable).with_name("hfterm")
+_ = shared_engine  # a fixture
+
 FIELDS = ["index", "id", "token", "start", "end", "word", "sequence", "type_id", "mask", "special"]
 
 
@@ -115,9 +118,10 @@ def test_a_python_backend_says_null_for_what_it_does_not_know(zoo: dict[str, Pat
         assert (token["start"], token["end"], token["word"], token["sequence"]) == (None,) * 4
 
 
+@pytest.mark.usefixtures("shared_engine")
 def test_csv_has_a_header_and_exact_values(model: str) -> None:
-    done = hfterm("tokenize", model, 'say "hi",\nyou', "--csv")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = hfterm_here("tokenize", model, 'say "hi",\nyou', "--csv")
+    assert (done.exit_code, done.stderr) == (0, "")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert list(rows[0]) == FIELDS
     assert [row["index"] for row in rows] == [str(number) for number in range(len(rows))]
@@ -126,9 +130,10 @@ def test_csv_has_a_header_and_exact_values(model: str) -> None:
     assert any(row["token"] == '"' for row in rows)
 
 
+@pytest.mark.usefixtures("shared_engine")
 def test_csv_of_no_tokens_still_has_its_header(model: str) -> None:
-    done = hfterm("tokenize", model, "", "--csv", "--no-special")
-    assert done.returncode == 0, done.stderr
+    done = hfterm_here("tokenize", model, "", "--csv", "--no-special")
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == ",".join(FIELDS)
 
 
@@ -141,9 +146,10 @@ def test_standard_input_and_no_special(model: str) -> None:
     assert tokens[-1]["end"] == 3
 
 
+@pytest.mark.usefixtures("shared_engine")
 def test_the_table_is_aligned_and_harmless(model: str) -> None:
-    done = hfterm("tokenize", model, "quick \x1b]52;c;aGk=\x07 \x9b2J \u202e日本")
-    assert (done.returncode, done.stderr) == (0, "")
+    done = hfterm_here("tokenize", model, "quick \x1b]52;c;aGk=\x07 \x9b2J \u202e日本")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(done.stdout)
     header, *rows = done.stdout.splitlines()
     assert header.split()[:3] == ["#", "id", "token"]
@@ -153,8 +159,8 @@ def test_the_table_is_aligned_and_harmless(model: str) -> None:
 
 
 def test_json_and_csv_exclude_each_other(model: str) -> None:
-    done = hfterm("tokenize", model, "x", "--json", "--csv")
-    assert (done.returncode, done.stdout) == (2, "")
+    done = hfterm_here("tokenize", model, "x", "--json", "--csv")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "can't both be" in done.stderr
 
 
@@ -168,15 +174,17 @@ def test_json_and_csv_exclude_each_other(model: str) -> None:
         ("", "No model"),
     ],
 )
+@pytest.mark.usefixtures("shared_engine")
 def test_a_bad_model_is_two_lines_and_exit_1(starter_kit: Path, ref: str, words: str) -> None:
-    done = hfterm("tokenize", ref, "x", "--json")
-    assert (done.returncode, done.stdout) == (1, "")
+    done = hfterm_here("tokenize", ref, "x", "--json")
+    assert (done.exit_code, done.stdout) == (1, "")
     what, _ = assert_two_lines(done.stderr)
     assert words in what
 
 
+@pytest.mark.usefixtures("shared_engine")
 def test_a_misspelt_starter_is_suggested() -> None:
-    _, remedy = assert_two_lines(hfterm("tokenize", "minilim", "x").stderr)
+    _, remedy = assert_two_lines(hfterm_here("tokenize", "minilim", "x").stderr)
     assert remedy.strip() == "Did you mean 'minilm'?"
 
 
@@ -189,9 +197,10 @@ def test_arguments_that_are_not_utf8(model: str, where: str) -> None:
     assert "not UTF-8" in what
 
 
+@pytest.mark.usefixtures("shared_engine")
 def test_a_hostile_name_is_harmless_in_the_error() -> None:
-    done = hfterm("tokenize", "./\x1b]0;owned\x07\x9b2J", "x")
-    assert done.returncode == 1
+    done = hfterm_here("tokenize", "./\x1b]0;owned\x07\x9b2J", "x")
+    assert done.exit_code == 1
     assert_two_lines(done.stderr)
     assert not {"\x1b", "\x07", "\x9b"} & set(done.stderr)
 
@@ -338,8 +347,8 @@ def test_without_a_terminal_it_says_so(arguments: tuple[str, ...]) -> None:
     "arguments", [("--screen", "nope"), ("--color", "pink"), ("tokenise",), ("--nope",)]
 )
 def test_bad_usage(arguments: tuple[str, ...]) -> None:
-    done = hfterm(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = hfterm_here(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert arguments[-1] in done.stderr
 
