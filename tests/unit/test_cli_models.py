@@ -159,14 +159,21 @@ def sneaky(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("told", [[], ["--allow-code"]])
-@pytest.mark.parametrize("command", [["classes"], ["predict"]])
-def test_no_code_runs_where_nobody_can_say_yes(
-    command: list[str], told: list[str], sneaky: Path
-) -> None:
-    text = ["x"] if command == ["predict"] else []
+@pytest.mark.parametrize("command", [["classes"], ["predict", "x"]])
+def test_no_code_runs_unasked(command: list[str], sneaky: Path) -> None:
+    name, *text = command
+    done = hfterm_here(name, sneaky, *text)
+    assert done.exit_code == 1
+    assert "own.py" in done.stderr
+    assert str(sneaky) in done.stderr
+    assert not (sneaky.parent / "ran").exists()
+
+
+@pytest.mark.parametrize("command", [["classes"], ["predict", "x"]])
+def test_no_code_runs_where_nobody_can_say_yes(command: list[str], sneaky: Path) -> None:
+    name, *text = command
     done = subprocess.run(
-        [HFTERM, *command, sneaky, *text, *told],
+        [HFTERM, name, sneaky, *text, "--allow-code"],
         capture_output=True, text=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.returncode == 1

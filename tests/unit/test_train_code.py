@@ -11,7 +11,6 @@ from training_fixtures import (
     CHAT_TEMPLATE,
     SCRIPTS,
     Rows,
-    metrics_of,
     printed_rows,
     python,
     recipe_for,
@@ -173,19 +172,32 @@ def test_several_runs_are_a_loop(model_zoo: dict[str, Path], tmp_path: Path) -> 
         assert float(mean) == pytest.approx(sum(both) / 2)
 
 
-@pytest.mark.parametrize("method", [FULL, LORA | {"r": 8}])
-def test_minilm_on_reviews(method: dict[str, object], tmp_path: Path, starter_kit: Path) -> None:
-    """The real model, the script in an interpreter of its own: losses to 1e-5."""
-    recipe = recipe_for(
+def reviews(method: dict[str, object]) -> Recipe:
+    return recipe_for(
         "text-classification", "minilm", "reviews", method=method,
         data={"train": "train[:256]", "eval": "train[-64:]", "shuffle": True, "max_length": 32},
         training={"max_steps": 8, "batch_size": 16, "eval_every": 4, "eval_batch_size": 64},
     )  # fmt: skip
-    folder = run_control.create(recipe)
-    python("-m", "hfterm.training.worker", str(folder))
+
+
+METHODS = {"full": FULL, "lora": LORA | {"r": 8}}
+
+
+@pytest.fixture(scope="module")
+def logged(starter_kit: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
+    """What the real model's runs log, both of one process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        rows = run_all([reviews(method) for method in METHODS.values()])
+    return dict(zip(METHODS, rows, strict=True))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_minilm_on_reviews(method: str, logged: dict[str, Rows], tmp_path: Path) -> None:
+    """The real model, the script in an interpreter of its own: losses to 1e-5."""
     script = tmp_path / "train.py"
-    script.write_text(train_code(recipe))
-    compare(metrics_of(folder), printed_rows(python(str(script), cwd=tmp_path)), "minilm")
+    script.write_text(train_code(reviews(METHODS[method])))
+    compare(logged[method], printed_rows(python(str(script), cwd=tmp_path)), "minilm")
 
 
 def test_a_launcher_is_named(model_zoo: dict[str, Path], tmp_path: Path) -> None:
