@@ -25,6 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as many workers as cores: one each
 
 import pytest
+from hypothesis import settings
 
 from zoo import build_zoo
 
@@ -47,6 +48,10 @@ COVERED = "COVERAGE_PROCESS_CONFIG" in os.environ
 SELDOM = (50_000, 20, 10)
 """Of how many new objects, and how many collections of a younger generation, Python looks for
 circles. Left alone it took three tenths of the time of the screens' tests."""
+
+# How long an example takes is no property of it.
+settings.register_profile("unhurried", settings.default, deadline=None)
+settings.load_profile("unhurried")
 
 KIT = ("minilm", "smollm2", "reviews", "sms-spam")
 HOMES = (

@@ -24,6 +24,7 @@ from hfterm.chat.conversation_types import AnswerNote
 from hfterm.chat.conversations import TITLE, ConversationStore, title_of
 from hfterm.chat.types import Alternative, LlmSpec, Sampling, Token
 from hfterm.errors import HftermError
+from hfterm.surrogates import whole_text
 from waiting import gone, wait_until
 
 NOTE = AnswerNote(model="smollm2 · nf4", tokens=3, ttft=0.1, seconds=0.5, stop_reason="end")
@@ -198,13 +199,13 @@ def test_titles_are_the_first_line_cut() -> None:
 @given(ANY_TEXT)
 def test_any_text_comes_back_but_for_halves_of_characters(text: str) -> None:
     with closing(ConversationStore.open(None)) as store:
-        whole = text.encode("utf-8", "replace").decode()
+        whole = whole_text(text)
         talk = store.create(text, None, Sampling(), text)
         store.add(talk, None, "user", text)
         assert said(store, talk) == [whole]
         assert (store.get(talk).title, store.get(talk).system) == (whole, whole)
         store.rename(talk, text[::-1])
-        assert store.list()[0].title == text[::-1].encode("utf-8", "replace").decode()
+        assert store.list()[0].title == whole_text(text[::-1])
 
 
 # -- an answer as it comes ---------------------------------------------------------------------
