@@ -18,6 +18,7 @@ from hfterm.job import Job
 from hfterm.models.catalogue import concrete_name, concrete_types, model_types, unknown_architecture
 from hfterm.models.opening_errors import explain_config, explain_loading
 from hfterm.models.types import LoadingReport, Mismatch, ModelSpec
+from hfterm.system.large_import import large_import
 from hfterm.tokenization.loading import importing
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ OFFSET_POSITIONS = frozenset({
 
 def import_modelling() -> None:
     """Import what every model class stands on, quietly; the first call takes seconds."""
-    with importing():
+    with importing(), large_import("transformers.modeling_utils"):
         from transformers import modeling_utils
         from transformers.conversion_mapping import get_checkpoint_conversion_mapping
         from transformers.models.auto import modeling_auto

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 from hfterm.errors import HftermError
 from hfterm.hub.refs import ResolvedRef, resolve
 from hfterm.job import Job
+from hfterm.system.large_import import large_import
 from hfterm.tokenization.types import SpecialToken, TokenizerInfo
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def importing() -> threading.RLock:
 
 def import_transformers() -> type[AutoTokenizer]:
     """`AutoTokenizer`; the first call takes seconds, since it imports torch."""
-    with _importing:
+    with _importing, large_import("transformers"):
         from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
         _ = PreTrainedTokenizerFast

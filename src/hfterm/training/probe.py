@@ -74,15 +74,14 @@ def _phase(folder: Path) -> str:
 
 
 def _measure(folder: Path) -> ProbeResult:
-    from hfterm.training.quiet import be_quiet
+    from hfterm.training.worker import import_libraries, make_trainer
 
-    be_quiet()
+    import_libraries()
     import torch
     from transformers import TrainerCallback
 
     from hfterm.training.building import build
     from hfterm.training.run_types import RunProgress
-    from hfterm.training.worker import make_trainer
 
     recipe = files.read_recipe_of(folder)
     files.write_struct(folder / files.PROGRESS, RunProgress(phase="loading"))

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ import msgspec
 
 from hfterm.errors import HftermError
 from hfterm.job import Job, Progress
+from hfterm.system.large_import import large_import
 from hfterm.system.whole_file import write_atomic
 from hfterm.training import run_files as files
 from hfterm.training.quiet import be_quiet, never_fail_printing
@@ -88,7 +90,7 @@ def run(folder: Path, switch: StopSwitch, *, rank: int) -> files.Outcome:
         HftermError: what is wrong with the recipe, the data or the model.
     """
     recipe = files.read_recipe_of(folder)
-    be_quiet()
+    import_libraries()
     from hfterm.training.recording import Recorder
 
     first = msgspec.structs.replace(files.progress_of(folder), phase="loading", rate=0.0)
@@ -126,6 +128,14 @@ def run(folder: Path, switch: StopSwitch, *, rank: int) -> files.Outcome:
     save_model(trainer, built, folder / files.MODEL)
     recorder.tell(force=True, phase="done")
     return files.Outcome(status="finished", values=recorder.progress.metrics)
+
+
+def import_libraries() -> None:
+    """Import what trains, quietly; it takes seconds."""
+    with large_import("transformers"):
+        be_quiet()
+        for part in ("loop", "recording"):
+            import_module(f"hfterm.training.{part}")
 
 
 def build_in_turn(folder: Path, recipe: Recipe, switch: StopSwitch, rank: int) -> Built:
