@@ -30,13 +30,14 @@ run: $(RUN_STAMP)
 	@$(BIN)/hfterm starter minilm >/dev/null || true  # without a registry the app says what to do
 	@$(BIN)/hfterm
 
-# The files with long tests are collected first, so that the short ones fill what is left. What
+# The files with long tests are collected first, so that the short ones fill what is left; three
+# at once leave neither of two cores waiting (of two a sixth of the time went by unused). What
 # fails beside others is run once more alone, as CPython's own tests are: what fails twice fails.
 test: $(TEST_STAMP)
 	@$(MAKE) --no-print-directory --jobs 2 check kit
 	@$(MAKE_FILES) && export HFTERM_STARTER=$(TEST_STARTER) && \
 	pytest="$(BIN)/pytest --ignore=tests/tutorial --basetemp" && { \
-	$$pytest "$$files/t" -n 2 --dist loadfile --no-loadscope-reorder || { \
+	$$pytest "$$files/t" -n 3 --dist loadfile --no-loadscope-reorder || { \
 		[ $$? = 1 ] && echo "=== Once more, alone: what failed ===" && \
 		$$pytest "$$files/again" --last-failed --last-failed-no-failures none \
 			--snapshot-warn-unused; }; } && \

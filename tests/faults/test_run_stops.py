@@ -58,24 +58,6 @@ def slow(model: Path, rows: Path) -> Recipe:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("way", [terminate_worker, terminate_supervisor])
-def test_a_stop_is_a_checkpoint_at_the_next_step(way: Callable[[Path], None], slow: Recipe) -> None:
-    folder = kit.start(slow)
-    kit.training_at(folder, 10)
-    before = store.read_run(folder).progress.step
-    way(folder)
-    run = kit.wait_over(folder)
-    assert run.status == "stopped", kit.log_of(folder)
-    assert run.state.error is None
-    assert before <= run.progress.step < run.progress.total_steps
-    assert whole(folder) == [run.progress.step]
-    assert not (folder / files.STOP).exists()
-    assert not (folder / files.MODEL).exists()
-    event = store.events_of(folder)[-1]
-    assert event.kind == "stopped"
-    assert event.text.startswith(f"step {run.progress.step:,} of {run.progress.total_steps:,}, ")
-
-
 def test_a_second_sigterm_ends_it_at_once(slow: Recipe) -> None:
     folder = kit.start(slow)
     kit.training_at(folder, 10)
@@ -100,9 +82,21 @@ def _terminated(folder: Path, pid: int) -> bool:
     return store.read_run(folder).status in kit.OVER
 
 
-@pytest.mark.parametrize("setting", ["method.name=full", "method.name=lora", "task=masked-lm"])
-def test_stopped_and_resumed_is_as_never_stopped(setting: str, model: Path, rows: Path) -> None:
-    """Between two rows of metrics, whose mean must be the same; masks are drawn alike."""
+@pytest.mark.parametrize(
+    ("setting", "way"),
+    [
+        ("method.name=full", terminate_worker),
+        ("method.name=lora", terminate_supervisor),
+        ("task=masked-lm", ask),
+    ],
+)
+def test_stopped_and_resumed_is_as_never_stopped(
+    setting: str, way: Callable[[Path], None], model: Path, rows: Path
+) -> None:
+    """A stop is a checkpoint at the next step.
+
+    Between two rows of metrics, whose mean must be the same; masks are drawn alike.
+    """
     recipe = kit.recipe(
         model, rows, setting, "training.epochs=2", "training.log_every=8",
         "training.save_every=1000", "training.eval_every=16",
@@ -110,8 +104,17 @@ def test_stopped_and_resumed_is_as_never_stopped(setting: str, model: Path, rows
     )  # fmt: skip
     folder, reference = kit.start(recipe), kit.start(recipe)
     kit.training_at(folder, 1)
-    terminate_worker(folder)
-    assert kit.wait_over(folder).status == "stopped"
+    way(folder)
+    run = kit.wait_over(folder)
+    assert run.status == "stopped", kit.log_of(folder)
+    assert run.state.error is None
+    assert 1 <= run.progress.step < run.progress.total_steps
+    assert whole(folder) == [run.progress.step]
+    assert not (folder / files.STOP).exists()
+    assert not (folder / files.MODEL).exists()
+    event = store.events_of(folder)[-1]
+    assert event.kind == "stopped"
+    assert event.text.startswith(f"step {run.progress.step:,} of {run.progress.total_steps:,}, ")
     assert kit.wait_over(reference).status == "finished"
     kit.resume(folder)
     run = kit.wait_over(folder)

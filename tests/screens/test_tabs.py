@@ -57,11 +57,15 @@ BYT5 = MINILM | {
 
 
 @pytest.mark.parametrize(
-    ("model", "expected"),
-    [("minilm", MINILM), ("smollm2", SMOLLM2), ("byt5", BYT5)],
-    ids=["minilm", "smollm2", "python backend"],
+    ("model", "expected", "size"),
+    [
+        ("minilm", MINILM, (80, 24)),
+        ("smollm2", SMOLLM2, (200, 50)),
+        ("byt5", BYT5, (80, 24)),
+        ("byt5", BYT5, (200, 50)),
+    ],
+    ids=["minilm 80x24", "smollm2 200x50", "python backend 80x24", "python backend 200x50"],
 )
-@pytest.mark.parametrize("size", [(80, 24), (200, 50)], ids=["80x24", "200x50"])
 async def test_every_tab_shows_content(
     make_app: MakeApp,
     zoo: dict[str, Path],

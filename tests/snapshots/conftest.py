@@ -30,7 +30,10 @@ from hfterm.screens.tokenize import train
 from hfterm.system import log_tail, samples
 from hfterm.system.samples import SystemSample
 from hfterm.system.terminal import ColorDecision, ColorDepth
+from painting import painted_when_looked_at
 from pilot_app import BackgroundEngine, BorrowedEngine
+
+__all__ = ["painted_when_looked_at"]
 
 R = TypeVar("R")
 
