@@ -53,6 +53,11 @@ _ = end_runs  # a fixture
 SIZE = (120, 40)
 
 
+@pytest.fixture(autouse=True)
+def painted_when_looked_at() -> None:
+    """These tests look at what the charts have painted: all is painted, as on a terminal."""
+
+
 def screen(app: HftermApp) -> TrainScreen:
     bench = app.workbench
     assert isinstance(bench, TrainScreen)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from training_fixtures import CHAT_TEMPLATE, recipe_for, rows_of, write_rows
 
+from hfterm.models import memory_report
+from hfterm.models.memory_types import DeviceRoom, MemoryPlan
 from hfterm.training.base_model import with_method
 from hfterm.training.building import build
 from hfterm.training.preview import cost, histogram, preview, steps_of
@@ -275,6 +277,36 @@ def test_the_cost_of_a_real_model(starter_kit: Path) -> None:
     assert found.trainable == 6 * 2 * 8 * (384 + 384) + 384 * 2 + 2
     assert found.targets == ("query", "value")
     assert found.plan is not None
+
+
+def test_one_plan_is_estimated_and_the_others_where_it_does_not_fit(
+    starter_kit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then one of them may, and is named."""
+    recipe = recipe_for(CLASSIFY, "minilm", "reviews", method={"name": "full"})
+    asked: list[object] = []
+    real = memory_report.estimate
+
+    def watched(*told: Any, **more: Any) -> list[MemoryPlan]:
+        asked.append(more.get("only"))
+        return real(*told, **more)
+
+    monkeypatch.setattr(memory_report, "estimate", watched)
+    roomy = DeviceRoom("main memory", 10**12, 10**12)
+    monkeypatch.setattr(memory_report, "devices", lambda: [roomy])
+    found = cost(recipe, 2).plan
+    assert found is not None
+    assert asked == [("full fine-tune", "float32")]
+    assert [verdict.fit for verdict in found.verdicts] == ["fits"]
+    small = DeviceRoom("GPU 0", 10**12, found.plan.total - 1)
+    monkeypatch.setattr(memory_report, "devices", lambda: [roomy, small])
+    again = cost(recipe, 2).plan
+    assert again is not None
+    assert asked[1:] == [asked[0], None]
+    assert again.plan == found.plan
+    fits, does_not = again.verdicts
+    assert (fits.fit, does_not.fit) == ("fits", "does not fit")
+    assert " takes " in does_not.why, "another way that fits"
 
 
 @pytest.mark.parametrize("method", ["full", "lora", "qlora"])

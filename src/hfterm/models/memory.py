@@ -19,6 +19,7 @@ from hfterm.models.memory_types import (
     MemoryVerdict,
     Precision,
     Purpose,
+    Way,
 )
 from hfterm.sizes import size_text
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8", "nf4")
 
-WAYS: tuple[tuple[Purpose, Precision], ...] = (
+WAYS: tuple[Way, ...] = (
     *(("inference", precision) for precision in PRECISIONS),
     ("full fine-tune", "float32"),
     ("full fine-tune", "bfloat16"),
@@ -40,7 +41,7 @@ WAYS: tuple[tuple[Purpose, Precision], ...] = (
     ("QLoRA", "nf4"),
 )
 
-NOTES: dict[tuple[Purpose, Precision], str] = {
+NOTES: dict[Way, str] = {
     ("full fine-tune", "bfloat16"): "AdamW keeps bfloat16 states too: small updates are lost",
     ("QLoRA", "int8"): "with activation checkpointing, as peft prepares it",
     ("QLoRA", "nf4"): "with activation checkpointing, as peft prepares it",
@@ -73,6 +74,7 @@ def estimate(
     rank: int = 8,
     targets: Sequence[str] | None = None,
     new_modules: Sequence[str] = (),
+    only: Way | None = None,
     job: Job | None = None,
 ) -> list[MemoryPlan]:
     """The peak of every purpose and precision, largest parts first. Nothing is allocated.
@@ -86,15 +88,17 @@ def estimate(
         targets: names of the layers that get adapters; none for every linear one but heads.
         new_modules: what the checkpoint lacks, as the loading report names it: it is trained in
             full, and never quantized.
+        only: the one purpose and precision that is asked for.
         job: reports how far the work is, and may cancel it.
     """
     job = job or Job()
+    ways = [way for way in WAYS if only in (None, way)]
     whole = build(model_cls, config)
     run = Run(batch, context, rank, tuple(targets or ()), tuple(new_modules))
     shorter = cut(whole, config)
     plans: list[MemoryPlan] = []
-    for number, (purpose, precision) in enumerate(WAYS):
-        job.progress("estimating memory", number, len(WAYS), "plans")
+    for number, (purpose, precision) in enumerate(ways):
+        job.progress("estimating memory", number, len(ways), "plans")
         if (plan := _plan(whole, config, shorter, run, purpose, precision)) is not None:
             plans.append(plan)
     return plans

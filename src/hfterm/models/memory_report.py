@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hfterm.errors import HftermError
@@ -10,7 +11,7 @@ from hfterm.job import Job
 from hfterm.models.devices import devices
 from hfterm.models.kv_cache import kv_cache_size
 from hfterm.models.memory import estimate, judge, weight_sizes
-from hfterm.models.memory_types import JudgedPlan, MemoryReport
+from hfterm.models.memory_types import JudgedPlan, MemoryReport, Way
 from hfterm.models.opening import position_limit
 from hfterm.models.types import LoadingReport
 from hfterm.models.verdicts import modules_of
@@ -28,7 +29,7 @@ BFLOAT16 = 2
 def memory_report(
     ref: str, model: PreTrainedModel, config: PreTrainedConfig, report: LoadingReport, *,
     context: int = 0, batch: int = 1, rank: int = 8, targets: Sequence[str] = (),
-    job: Job | None = None,
+    only: Way | None = None, job: Job | None = None,
 ) -> MemoryReport:  # fmt: skip
     """Every plan for a class.
 
@@ -41,6 +42,8 @@ def memory_report(
         batch: sequences at once.
         rank: of LoRA.
         targets: names of the modules that LoRA adapts.
+        only: the plan that is asked for; where it doesn't fit the others come with it, for one of
+            them may.
         job: told of the plans.
 
     Raises:
@@ -60,11 +63,14 @@ def memory_report(
         )
     missing = (*report.missing, *(found.name for found in report.mismatched))
     new = modules_of(missing)
-    plans = estimate(
-        type(model), config, context=context, batch=batch, rank=rank, targets=targets,
+    estimated = partial(
+        estimate, type(model), config, context=context, batch=batch, rank=rank, targets=targets,
         new_modules=new, job=job,
     )  # fmt: skip
     here = devices()
+    plans = estimated(only=only)
+    if only and any(plan.total > room.free for plan in plans for room in here):
+        plans = estimated()
     return MemoryReport(
         ref=ref,
         cls=type(model).__name__,

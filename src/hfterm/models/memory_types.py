@@ -8,6 +8,7 @@ import msgspec
 
 Purpose = Literal["inference", "full fine-tune", "LoRA", "QLoRA"]
 Precision = Literal["float32", "bfloat16", "int8", "nf4"]
+Way = tuple[Purpose, Precision]
 Fit = Literal["fits", "tight", "does not fit"]
 
 

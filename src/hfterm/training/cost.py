@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hfterm.job import Job
+from hfterm.models.memory_types import Precision, Purpose, Way
 from hfterm.training.preview_types import RecipeCost
 from hfterm.training.recipe import AUTO_CLASSES, Recipe, expand
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PURPOSES = {"full": "full fine-tune", "lora": "LoRA", "qlora": "QLoRA"}
+PURPOSES: dict[str, Purpose] = {"full": "full fine-tune", "lora": "LoRA", "qlora": "QLoRA"}
 """What the memory plans call the methods."""
 
 
@@ -47,15 +48,15 @@ def recipe_cost(recipe: Recipe, labels: int, job: Job | None = None) -> RecipeCo
     )
     model, report = dry_run(source, cls, config, spec, job)
     targets = _adapted(one, model) if one.method.name != "full" else []
-    memory = memory_report(
-        one.model.ref, model, config, report, context=one.data.max_length,
-        batch=one.training.batch_size, rank=one.method.r, targets=targets, job=job,
-    )  # fmt: skip
-    trainable, parameters = _counted(one, model)
-    precision = one.method.quant if one.method.name == "qlora" else (
+    precision: Precision = one.method.quant if one.method.name == "qlora" else (
         "bfloat16" if one.model.dtype in ("bfloat16", "float16") else "float32"
     )  # fmt: skip
-    wanted = PURPOSES[one.method.name], precision
+    wanted: Way = PURPOSES[one.method.name], precision
+    memory = memory_report(
+        one.model.ref, model, config, report, context=one.data.max_length,
+        batch=one.training.batch_size, rank=one.method.r, targets=targets, only=wanted, job=job,
+    )  # fmt: skip
+    trainable, parameters = _counted(one, model)
     return RecipeCost(
         cls=cls.__name__,
         trainable=trainable,
