@@ -106,7 +106,7 @@ def _killed_once(folder: Path, kind: str, chance: random.Random) -> tuple[float,
 @pytest.mark.timeout(120 + 30 * KILLS)
 @pytest.mark.parametrize(
     ("method", "kinds"),
-    [("full", ["writing", "training", "loading"]), ("lora", ["writing", "training"])],
+    [("full", ["writing", "loading"]), ("lora", ["writing", "training"])],
     ids=["full", "lora"],
 )
 def test_kills_lose_no_row_and_change_no_result(
