@@ -20,7 +20,7 @@ TEST_STARTER := $(CURDIR)/.starter
 MAKE_FILES := files=$$(mktemp -d)
 DROP_FILES := rm -rf "$$files"
 
-.PHONY: run test kit tutorial coverage check soak bench docs clean
+.PHONY: run test tested kit tutorial coverage check soak bench docs clean
 
 # pip compiles what it copies, but not what it links to; unchanged files cost nothing.
 COMPILE := $(BIN)/python -m compileall -q src
@@ -30,11 +30,14 @@ run: $(RUN_STAMP)
 	@$(BIN)/hfterm starter minilm >/dev/null || true  # without a registry the app says what to do
 	@$(BIN)/hfterm
 
+# The checks run beside the tests, whose begin leaves a core waiting.
 # The files with long tests are collected first, so that the short ones fill what is left; three
 # at once leave neither of two cores waiting (of two a sixth of the time went by unused). What
 # fails beside others is run once more alone, as CPython's own tests are: what fails twice fails.
 test: $(TEST_STAMP)
-	@$(MAKE) --no-print-directory --jobs 2 check kit
+	@$(MAKE) --no-print-directory --jobs 2 check tested
+
+tested: kit
 	@$(MAKE_FILES) && export HFTERM_STARTER=$(TEST_STARTER) && \
 	pytest="$(BIN)/pytest --ignore=tests/tutorial --basetemp" && { \
 	$$pytest "$$files/t" -n 3 --dist loadfile --no-loadscope-reorder || { \
